@@ -1,0 +1,42 @@
+/** What an asset build says about its products; made by `vm-assets/build`, embedded, printed by `version --assets`. */
+import { z } from "zod";
+
+const packageVersion = z.object({ name: z.string(), version: z.string() });
+
+const asset = z.object({
+	/** File name in `dist/assets/<arch>/` and key of the embedded file. */
+	name: z.enum(["kernel", "initramfs", "root", "guest", "qemu"]),
+	file: z.string(),
+	/** Size in bytes and SHA-256 of the file as embedded. */
+	bytes: z.number().int().positive(),
+	sha256: z.string().regex(/^[0-9a-f]{64}$/),
+});
+
+export const manifestSchema = z.object({
+	schema: z.literal(1),
+	/** Guest architecture in Bun's words. */
+	arch: z.enum(["x64", "arm64"]),
+	builder: z.object({ virtualghost: z.string(), bun: z.string(), commit: z.string().nullable() }),
+	distribution: z.object({ name: z.string(), version: z.string() }),
+	kernel: z.object({ version: z.string() }),
+	terminal: z.object({ name: z.string(), version: z.string(), standIn: z.boolean() }),
+	/** Null where this platform has no QEMU bundle. */
+	qemu: z
+		.object({
+			version: z.string(),
+			/** Versions of the bundled C library and C++ library; the newer of bundle and host is used at run time. */
+			glibc: z.string(),
+			libstdcxx: z.string(),
+		})
+		.nullable(),
+	assets: z.array(asset),
+	/** Debian or Arch packages by what they went into. */
+	packages: z.object({
+		root: z.array(packageVersion),
+		kernel: z.array(packageVersion),
+		qemu: z.array(packageVersion),
+	}),
+});
+
+export type Manifest = z.infer<typeof manifestSchema>;
+export type AssetName = z.infer<typeof asset>["name"];

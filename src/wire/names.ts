@@ -1,0 +1,48 @@
+/**
+ * Every name, number and path that host and guest agree on. `agent/` imports this file too, so it holds constants only.
+ *
+ * A change here that an older agent would misread needs a new `PROTOCOL_VERSION`.
+ */
+
+/** Version of the event lines and of the control subsystem. Host and guest refuse to guess when theirs differ. */
+export const PROTOCOL_VERSION = 1;
+
+/** AF_VSOCK port on which the guest agent's SSH server listens. */
+export const AGENT_VSOCK_PORT = 5222;
+
+/** virtio-serial port over which the guest reports what happens, one JSON line an event (guest to host only). */
+export const EVENTS_PORT = "org.virtualghost.events";
+
+/** Unprivileged user that owns the session and every exec. */
+export const GUEST_USER = "ghost";
+export const GUEST_UID = 1000;
+
+/** systemd credentials, handed over in SMBIOS type 11 strings that QEMU reads from a file. */
+export const CREDENTIAL = {
+	/** The agent's SSH host key of this run, OpenSSH private key format. */
+	hostKey: "virtualghost.host-key",
+	/** The one public key that may log in, OpenSSH one-line format. */
+	authorizedKey: "virtualghost.authorized-key",
+} as const;
+
+/** Serial numbers of the virtio-blk disks; the initramfs finds the images by them under /sys/block. */
+export const DISK_SERIAL = {
+	/** Root file system of the distribution (EROFS, read-only). */
+	root: "vg-root",
+	/** Our layer on top: agent, units, session scripts, kernel modules (EROFS, read-only). */
+	guest: "vg-guest",
+} as const;
+
+/** Paths inside the guest. */
+export const GUEST_PATH = {
+	/** Folder of the agent with its own loader and libstdc++. */
+	agent: "/usr/lib/virtualghost/agent",
+	/** State that the session scripts leave for the agent (tmpfs). */
+	run: "/run/virtualghost",
+	/** Touched by the first prompt of the terminal's shell: from here on the terminal is up. */
+	terminalUp: "/run/virtualghost/session/terminal-up",
+	/** Written when the session's unit has ended: `SERVICE_RESULT EXIT_CODE EXIT_STATUS`. */
+	sessionEnded: "/run/virtualghost/session-ended",
+	/** stdout and stderr of cage and the terminal. */
+	sessionLog: "/run/virtualghost/session.log",
+} as const;

@@ -1,0 +1,20 @@
+/** What the launcher handed over for this run, through systemd credentials (files in $CREDENTIALS_DIRECTORY). */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import ssh2, { type ParsedKey } from "ssh2";
+import { CREDENTIAL } from "../src/wire/names.ts";
+
+export interface Credentials {
+	/** Private host key, OpenSSH format. */
+	readonly hostKey: string;
+	readonly authorizedKey: ParsedKey;
+}
+
+/** @throws Error if a credential is missing or is no key: the agent must not start without them. */
+export function readCredentials(folder: string | undefined): Credentials {
+	if (!folder) throw new Error("CREDENTIALS_DIRECTORY is not set: the unit must import the virtualghost.* credentials");
+	const hostKey = readFileSync(join(folder, CREDENTIAL.hostKey), "utf8");
+	const authorizedKey = ssh2.utils.parseKey(readFileSync(join(folder, CREDENTIAL.authorizedKey), "utf8"));
+	if (authorizedKey instanceof Error) throw authorizedKey;
+	return { hostKey, authorizedKey };
+}

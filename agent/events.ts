@@ -1,0 +1,73 @@
+/** Reports to the host over the virtio-serial events port, and watches for what the session's scripts leave behind. */
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, statSync, watch, writeSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { encodeEvent, type GuestEvent, SESSION_LOG_TAIL_BYTES } from "../src/wire/events.ts";
+import { EVENTS_PORT, GUEST_PATH } from "../src/wire/names.ts";
+
+const PORTS_FOLDER = "/sys/class/virtio-ports";
+
+/** Device node of the events port, found by name since udev's symlink may not be there yet; null without the device. */
+function findEventsPort(): string | null {
+	if (!existsSync(PORTS_FOLDER)) return null;
+	for (const port of readdirSync(PORTS_FOLDER)) {
+		const name = join(PORTS_FOLDER, port, "name");
+		if (existsSync(name) && readFileSync(name, "utf8").trim() === EVENTS_PORT) return join("/dev", port);
+	}
+	return null;
+}
+
+/** Sends one event. The port is opened for each line: it admits one writer at a time, and lines are rare. */
+export function sendEvent(event: GuestEvent): void {
+	const port = findEventsPort();
+	if (port === null) {
+		process.stderr.write(`agent: no events port; ${event.event} is not reported\n`);
+		return;
+	}
+	const fd = openSync(port, "w");
+	try {
+		writeSync(fd, encodeEvent(event));
+	} finally {
+		closeSync(fd);
+	}
+}
+
+function logTail(): string {
+	if (!existsSync(GUEST_PATH.sessionLog)) return "";
+	const { size } = statSync(GUEST_PATH.sessionLog);
+	const bytes = readFileSync(GUEST_PATH.sessionLog);
+	return bytes.subarray(Math.max(0, size - SESSION_LOG_TAIL_BYTES / 2)).toString("utf8");
+}
+
+/** Watches the session from its first prompt to its end and reports each step once. */
+export class SessionWatch {
+	#terminalUp = false;
+	#ended = false;
+
+	start(): void {
+		for (const path of [GUEST_PATH.terminalUp, GUEST_PATH.sessionEnded]) {
+			watch(dirname(path), () => this.check());
+		}
+		this.check();
+	}
+
+	/** Also called before the agent ends: the last event must not be lost when the guest powers off. */
+	check(): void {
+		if (!this.#terminalUp && existsSync(GUEST_PATH.terminalUp)) {
+			this.#terminalUp = true;
+			sendEvent({ event: "terminal-up" });
+		}
+		if (!this.#ended && existsSync(GUEST_PATH.sessionEnded)) {
+			this.#ended = true;
+			const [result = "unknown", code = "", status = ""] = readFileSync(GUEST_PATH.sessionEnded, "utf8")
+				.trim()
+				.split(" ");
+			sendEvent({
+				event: "session-ended",
+				result,
+				status: `${code} ${status}`.trim().slice(0, 64),
+				terminalWasUp: this.#terminalUp,
+				log: logTail(),
+			});
+		}
+	}
+}

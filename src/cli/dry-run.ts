@@ -1,0 +1,38 @@
+/** `run --dry-run`: the exact command line, quoted for a POSIX shell; nothing is written or started. */
+import type { Config } from "../config/schema.ts";
+import { EXIT } from "../errors.ts";
+import { gatherHostFacts } from "../host/facts.ts";
+import { qemuArgv, shellQuote } from "../plan/argv.ts";
+import { decide, inheritedChannels } from "../plan/decide.ts";
+import type { Channel, MachinePlan } from "../plan/machine-plan.ts";
+import { credentialPaths } from "../vm/credentials.ts";
+import type { Context } from "./context.ts";
+import { chooseQemu, imagePaths } from "./open-run.ts";
+
+/** Stands for the instance's name, which is made at start. */
+const INSTANCE_PLACEHOLDER = "00000000";
+
+export function dryRun(context: Context, config: Config, flags: { json: boolean; headlessTest: boolean }): number {
+	const host = gatherHostFacts(context.env);
+	const qemu = chooseQemu(config, context, host);
+	const instanceFolder = `${context.directories.runtime}/${INSTANCE_PLACEHOLDER}`;
+	const plan = decide(config, host, qemu.facts, imagePaths(config, context), {
+		headless: flags.headlessTest,
+		instanceFolder,
+		channels: host.platform === "win32" ? tcpPlaceholders() : inheritedChannels(),
+		credentialFiles: credentialPaths(instanceFolder),
+	});
+	const argv = [...qemu.facts.command, ...qemuArgv(plan)];
+	if (flags.json) process.stdout.write(`${JSON.stringify({ argv, env: qemu.env, plan }, null, 2)}\n`);
+	else
+		process.stdout.write(
+			`${[...Object.entries(qemu.env).map(([k, v]) => `${k}=${shellQuote(v)}`), ...argv.map(shellQuote)].join(" ")}\n`,
+		);
+	return EXIT.ok;
+}
+
+/** The real ports are picked by the system at start. */
+function tcpPlaceholders(): MachinePlan["channels"] {
+	const channel = (port: number): Channel => ({ kind: "tcp", port });
+	return { qmp: channel(1), serial: channel(2), events: channel(3) };
+}

@@ -1,0 +1,116 @@
+/** From configuration to a living machine: assets, instance, logs, keys, boot; one scope that undoes it all in reverse. */
+import { accessSync, constants } from "node:fs";
+import type { Config } from "../config/schema.ts";
+import { EXIT, Fault, reason } from "../errors.ts";
+import { gatherHostFacts } from "../host/facts.ts";
+import { embeddedQemu, externalQemu, type FoundQemu } from "../host/qemu.ts";
+import type { HostFacts, ImagePaths } from "../plan/facts.ts";
+import { COMMIT, VERSION } from "../version.ts";
+import { assetPath, type Embedded, ensureAssets } from "../vm/assets.ts";
+import { boot } from "../vm/boot.ts";
+import { makeCredentials } from "../vm/credentials.ts";
+import { hostKey } from "../vm/host-memory.ts";
+import { Instance } from "../vm/instance.ts";
+import { RunLogs } from "../vm/logs.ts";
+import type { Machine } from "../vm/machine.ts";
+import type { AssetName } from "../vm/manifest.ts";
+import type { Context } from "./context.ts";
+import type { Report } from "./report.ts";
+
+export interface OpenRun extends AsyncDisposable {
+	readonly machine: Machine;
+	readonly instance: Instance;
+	readonly logs: RunLogs;
+}
+
+/** Which embedded files a run needs: those that the configuration does not replace. */
+export function neededAssets(config: Config, embedded: Embedded): AssetName[] {
+	const names: AssetName[] = ["initramfs", "guest"];
+	if (!config.vm.kernel) names.push("kernel");
+	if (!config.vm.rootfs) names.push("root");
+	if (usesBundle(config, embedded)) names.push("qemu");
+	return names;
+}
+
+function usesBundle(config: Config, embedded: Embedded): boolean {
+	return config.qemu.binary === null && embedded.files.qemu !== undefined && embedded.manifest?.qemu != null;
+}
+
+/** QEMU as it will be started; the bundle need not be extracted yet. */
+export function chooseQemu(config: Config, context: Context, host: HostFacts): FoundQemu {
+	const { manifest } = context.embedded;
+	if (usesBundle(config, context.embedded) && manifest?.qemu) {
+		return embeddedQemu(assetPath(context.directories.cache, manifest, "qemu"), manifest.qemu);
+	}
+	return externalQemu(config.qemu.binary, host.arch);
+}
+
+export function imagePaths(config: Config, context: Context): ImagePaths {
+	const { manifest } = context.embedded;
+	if (!manifest) {
+		throw new Fault("This build carries no kernel and no system", {
+			why: "it was built for a platform without images of its own",
+			fix: "use a build for linux-x64, darwin-x64 or windows-x64",
+		});
+	}
+	const embedded = (name: AssetName) => assetPath(context.directories.cache, manifest, name);
+	return {
+		kernel: config.vm.kernel ?? embedded("kernel"),
+		initramfs: embedded("initramfs"),
+		root: config.vm.rootfs ?? embedded("root"),
+		guest: embedded("guest"),
+	};
+}
+
+/** @throws Fault naming the option whose file cannot be read. */
+export function checkOwnImages(config: Config): void {
+	for (const [what, path] of [
+		["kernel", config.vm.kernel],
+		["rootfs", config.vm.rootfs],
+	] as const) {
+		if (path === null) continue;
+		try {
+			accessSync(path, constants.R_OK);
+		} catch (error) {
+			throw new Fault(`The ${what} ${path} cannot be read`, {
+				why: reason(error),
+				fix: `check --${what}`,
+				exitCode: EXIT.usage,
+			});
+		}
+	}
+}
+
+/** Brings up a machine whose kernel runs. @throws Fault; nothing is left behind then. */
+export async function openRun(context: Context, config: Config, headless: boolean, report: Report): Promise<OpenRun> {
+	await using scope = new AsyncDisposableStack();
+	checkOwnImages(config);
+	const host = gatherHostFacts(context.env);
+	const { directories, embedded } = context;
+	const instance = scope.use(Instance.create(directories.runtime));
+	const logs = RunLogs.create(directories.state, instance.id, config.logs.keep);
+	logs.note(`virtualghost ${VERSION} (${COMMIT ?? "no commit"}) on ${host.platform} ${host.arch}`);
+	await ensureAssets(embedded, directories.cache, neededAssets(config, embedded), (name, done, total) =>
+		report.progress(`extracting ${name}`, done, total),
+	);
+	const qemu = chooseQemu(config, context, host);
+	if (qemu.warning) report.warn(qemu.warning);
+	report.stage("booting");
+	const machine = await boot({
+		config,
+		host,
+		qemu,
+		images: imagePaths(config, context),
+		instance,
+		credentials: makeCredentials(instance),
+		logs,
+		headless,
+		env: context.env,
+		state: directories.state,
+		hostKey: hostKey(qemu.facts.version, `${VERSION} ${COMMIT ?? ""}`, embedded.manifest?.assets[0]?.sha256 ?? ""),
+		report,
+	});
+	scope.use(machine);
+	const moved = scope.move();
+	return { machine, instance, logs, [Symbol.asyncDispose]: () => moved.disposeAsync() };
+}

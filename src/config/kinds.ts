@@ -1,0 +1,162 @@
+/** The kinds of value a key can have. A kind is all that `schema.ts` would otherwise repeat in each row. */
+import { z } from "zod";
+import { reason } from "../errors.ts";
+import { closest, quoted } from "./diagnostics.ts";
+import { formatMemoryMiB, parseMemoryMiB } from "./size.ts";
+
+export interface ValueKind<T> {
+	/** TOML type, for the docs. */
+	readonly type: string;
+	/** Stands for the value in `--help`: `--memory <size>`. */
+	readonly placeholder: string;
+	/** The words allowed, where they are all there is. */
+	readonly choices: readonly string[] | null;
+	/** The value is a path that `load.ts` makes absolute. */
+	readonly isPath: boolean;
+	/** Completes "expected …". */
+	readonly expected: string;
+	/** Takes a TOML value: whole numbers as `number`, or as `bigint` beyond 2^53; floats never arrive here. */
+	readonly schema: z.ZodType<T>;
+	/** What the text of a variable or flag would be in TOML. Text that has no such form stays text. */
+	readonly fromText: (text: string) => unknown;
+}
+
+/** The value in words, for "expected …, got …". */
+export function describeValue(value: unknown): string {
+	if (typeof value === "string") return quoted(value);
+	if (typeof value === "number" || typeof value === "bigint" || typeof value === "boolean") return String(value);
+	if (value === null) return "null";
+	if (Array.isArray(value)) return "an array";
+	if (value instanceof Date) return "a date";
+	return "a table";
+}
+
+const WHOLE_NUMBER = /^[+-]?\d{1,20}$/;
+
+function wholeFromText(text: string): unknown {
+	const trimmed = text.trim();
+	if (!WHOLE_NUMBER.test(trimmed)) return text;
+	const whole = Number(trimmed);
+	return Number.isSafeInteger(whole) ? whole : BigInt(trimmed);
+}
+
+interface Range {
+	readonly min: number;
+	readonly max: number;
+	/** Plural, for messages: `seconds`. */
+	readonly unit?: string;
+	readonly placeholder: string;
+}
+
+export function integer(range: Range): ValueKind<number> {
+	const expected = expectedInteger(range);
+	return {
+		type: "integer",
+		placeholder: range.placeholder,
+		choices: null,
+		isPath: false,
+		expected,
+		schema: wholeSchema(range, expected),
+		fromText: wholeFromText,
+	};
+}
+
+export function integerOrAuto(range: Range): ValueKind<number | "auto"> {
+	const expected = `${expectedInteger(range)}, or "auto"`;
+	return {
+		...integer(range),
+		type: 'integer or "auto"',
+		expected,
+		schema: z.union([z.literal("auto"), wholeSchema(range, expected)], {
+			error: (issue) => explainInteger(issue.input, range, expected),
+		}),
+	};
+}
+
+function expectedInteger({ min, max, unit }: Range): string {
+	return `a whole number${unit === undefined ? "" : ` of ${unit}`} from ${min} to ${max}`;
+}
+
+function wholeSchema(range: Range, expected: string): z.ZodType<number> {
+	const error = (issue: { input?: unknown }) => explainInteger(issue.input, range, expected);
+	return z.int({ error }).min(range.min, { error }).max(range.max, { error });
+}
+
+function explainInteger(value: unknown, range: Range, expected: string): string {
+	if (typeof value !== "string") return `expected ${expected}, got ${describeValue(value)}`;
+	const meant = wholeFromText(value);
+	// Only a file can hold digits as a string: those of variables and flags were read as a number.
+	if (typeof meant === "number" && meant >= range.min && meant <= range.max)
+		return `expected ${expected}, got the string ${quoted(value)}; remove the quotes`;
+	return `expected ${expected}, got ${quoted(value)}`;
+}
+
+/** A size in MiB within the bounds, or `"auto"`. */
+export function memoryOrAuto(minMiB: number, maxMiB: number): ValueKind<number | "auto"> {
+	const expected = 'a size such as "8G", a whole number of MiB, or "auto"';
+	return {
+		type: 'string with a size, integer in MiB, or "auto"',
+		placeholder: "size",
+		choices: null,
+		isPath: false,
+		expected,
+		schema: z
+			.union([z.string(), z.int()], { error: (issue) => `expected ${expected}, got ${describeValue(issue.input)}` })
+			.transform((value, context): number | "auto" => {
+				if (value === "auto") return value;
+				try {
+					return withinMemoryBounds(parseMemoryMiB(value), minMiB, maxMiB);
+				} catch (error) {
+					context.addIssue({ code: "custom", message: reason(error) });
+					return z.NEVER;
+				}
+			}),
+		fromText: (text) => text,
+	};
+}
+
+function withinMemoryBounds(sizeMiB: number, minMiB: number, maxMiB: number): number {
+	const least = formatMemoryMiB(minMiB);
+	if (sizeMiB < minMiB) {
+		// `memory = 8` is the likeliest way to get here.
+		const unit = sizeMiB > 0 && sizeMiB <= 64 ? `; for ${sizeMiB} GiB write ${sizeMiB}G` : "";
+		throw new Error(`${sizeMiB} MiB is less than the minimum of ${least}${unit}`);
+	}
+	if (sizeMiB > maxMiB) throw new Error(`${sizeMiB} MiB is more than the maximum of ${formatMemoryMiB(maxMiB)}`);
+	return sizeMiB;
+}
+
+export function path(): ValueKind<string> {
+	const expected = "a path as a string";
+	return {
+		type: "string with a path",
+		placeholder: "path",
+		choices: null,
+		isPath: true,
+		expected,
+		schema: z
+			.string({ error: (issue) => `expected ${expected}, got ${describeValue(issue.input)}` })
+			.min(1, { error: "the path is empty", abort: true })
+			.refine((value) => !value.includes("\0"), { error: "the path has a NUL character in it" }),
+		fromText: (text) => text,
+	};
+}
+
+export function choice<const T extends string>(choices: readonly [T, ...T[]]): ValueKind<T> {
+	const expected = `one of ${choices.join(", ")}`;
+	return {
+		type: "string",
+		placeholder: choices.join("|"),
+		choices,
+		isPath: false,
+		expected,
+		schema: z.enum(choices, {
+			error: (issue) => {
+				const near = typeof issue.input === "string" ? closest(issue.input, choices) : undefined;
+				const hint = near === undefined ? "" : ` (did you mean "${near}"?)`;
+				return `expected ${expected}, got ${describeValue(issue.input)}${hint}`;
+			},
+		}),
+		fromText: (text) => text,
+	};
+}

@@ -1,0 +1,220 @@
+/**
+ * Every key of the configuration, once: the type `Config`, the defaults, `--help`, the example file, the diagnostics and
+ * the docs are all made from these rows.
+ */
+import { choice, integer, integerOrAuto, memoryOrAuto, path, type ValueKind } from "./kinds.ts";
+
+/** Less does not bring up systemd, the compositor and a terminal. */
+export const MEMORY_MIN_MIB = 512;
+/** 16 TiB: what 44 address bits reach, and far beyond what a disposable machine can mean. */
+export const MEMORY_MAX_MIB = 16 * 1024 * 1024;
+
+/** What a row says by itself; its kind adds the type, the validator and the placeholder. */
+interface RowText<S extends string, N extends string, F extends string, D> {
+	/** Table in the file. */
+	readonly section: S;
+	/** Key in that table. */
+	readonly name: N;
+	/** Property in `Config`; unlike the key, it carries its unit. */
+	readonly field: F;
+	/** Null where there is none. */
+	readonly default: D;
+	/** What the default comes to, where its value does not say it. */
+	readonly defaultDoc?: string;
+	/** One line, for `--help`. */
+	readonly doc: string;
+	/** More, for the example file and the docs. */
+	readonly detail?: string;
+	/** A value to show where there is no default, as written in TOML. */
+	readonly example?: string;
+	/** Variable of the environment. */
+	readonly env: `VIRTUALGHOST_${string}`;
+	/** Name of the flag without its dashes, as yargs wants it. */
+	readonly flag: string;
+}
+
+export interface ConfigRow<S extends string, N extends string, F extends string, T, D>
+	extends RowText<S, N, F, D>,
+		ValueKind<T> {
+	/** Full path in the file: `vm.memory`. */
+	readonly key: `${S}.${N}`;
+}
+
+function row<const S extends string, const N extends string, const F extends string, T, const D extends T | null>(
+	kind: ValueKind<T>,
+	text: RowText<S, N, F, D>,
+): ConfigRow<S, N, F, T, D> {
+	return { ...kind, ...text, key: `${text.section}.${text.name}` };
+}
+
+const VM_KEYS = [
+	row(integerOrAuto({ min: 1, max: 512, placeholder: "n|auto" }), {
+		section: "vm",
+		name: "vcpus",
+		field: "vcpus",
+		default: "auto",
+		defaultDoc: "auto (the cores of the host, at most 4)",
+		doc: "Number of virtual CPUs",
+		env: "VIRTUALGHOST_VCPUS",
+		flag: "vcpus",
+	}),
+	row(memoryOrAuto(MEMORY_MIN_MIB, MEMORY_MAX_MIB), {
+		section: "vm",
+		name: "memory",
+		field: "memoryMiB",
+		default: "auto",
+		defaultDoc: "auto (a quarter of the host's memory, from 2G to 4G)",
+		doc: "Memory of the virtual machine",
+		detail: 'A size such as "8G" or "1536M", or a number of MiB. At least 512M.',
+		env: "VIRTUALGHOST_MEMORY",
+		flag: "memory",
+	}),
+	row(path(), {
+		section: "vm",
+		name: "kernel",
+		field: "kernel",
+		default: null,
+		defaultDoc: "the embedded kernel",
+		doc: "Kernel image to boot instead of the embedded one",
+		example: '"~/kernels/vmlinuz"',
+		env: "VIRTUALGHOST_KERNEL",
+		flag: "kernel",
+	}),
+	row(path(), {
+		section: "vm",
+		name: "rootfs",
+		field: "rootfs",
+		default: null,
+		defaultDoc: "the embedded root file system",
+		doc: "Root file system image to boot instead of the embedded one",
+		example: '"~/images/root.erofs"',
+		env: "VIRTUALGHOST_ROOTFS",
+		flag: "rootfs",
+	}),
+	row(choice(["auto", "kvm", "hvf", "whpx", "tcg"]), {
+		section: "vm",
+		name: "accel",
+		field: "accel",
+		default: "auto",
+		defaultDoc: "auto (the best that works on this host)",
+		doc: "How the processor is virtualized",
+		detail: "kvm on Linux, hvf on macOS, whpx on Windows; tcg emulates it anywhere, slowly.",
+		env: "VIRTUALGHOST_ACCEL",
+		flag: "accel",
+	}),
+] as const;
+
+const WINDOW_KEYS = [
+	row(choice(["auto", "virgl", "software", "none"]), {
+		section: "gpu",
+		name: "mode",
+		field: "mode",
+		default: "auto",
+		defaultDoc: "auto (virgl where the host's OpenGL is good enough, else software)",
+		doc: "How the guest draws",
+		detail: "virgl uses the host's GPU, software draws on the guest's CPUs, none has no screen at all.",
+		env: "VIRTUALGHOST_GPU",
+		flag: "gpu",
+	}),
+	row(choice(["auto", "gtk", "sdl", "cocoa", "none"]), {
+		section: "display",
+		name: "backend",
+		field: "backend",
+		default: "auto",
+		defaultDoc: "auto (what this host and its QEMU have)",
+		doc: "What makes the window on the host",
+		env: "VIRTUALGHOST_DISPLAY",
+		flag: "display",
+	}),
+] as const;
+
+const HOST_KEYS = [
+	row(path(), {
+		section: "qemu",
+		name: "binary",
+		field: "binary",
+		default: null,
+		defaultDoc: "the embedded QEMU",
+		doc: "qemu-system program to use instead of the embedded one",
+		detail: "A path; the PATH variable is not searched.",
+		example: '"/usr/bin/qemu-system-x86_64"',
+		env: "VIRTUALGHOST_QEMU",
+		flag: "qemu",
+	}),
+	row(integer({ min: 1, max: 1000, unit: "runs", placeholder: "runs" }), {
+		section: "logs",
+		name: "keep",
+		field: "keep",
+		default: 10,
+		doc: "Number of past runs whose logs are kept",
+		env: "VIRTUALGHOST_LOGS_KEEP",
+		flag: "logs-keep",
+	}),
+	row(integer({ min: 10, max: 3600, unit: "seconds", placeholder: "seconds" }), {
+		section: "timeouts",
+		name: "boot",
+		field: "bootSeconds",
+		default: 300,
+		doc: "Seconds the guest may take to come up",
+		detail: "Long, because a machine without hardware virtualization boots slowly.",
+		env: "VIRTUALGHOST_BOOT_TIMEOUT",
+		flag: "boot-timeout",
+	}),
+] as const;
+
+/** In the order of the example file and of `--help`. Keys of one section stand together. */
+export const CONFIG_KEYS = [...VM_KEYS, ...WINDOW_KEYS, ...HOST_KEYS] as const;
+
+type AnyRow = (typeof CONFIG_KEYS)[number];
+
+/** Full path of a key: `vm.memory`. */
+export type ConfigKey = AnyRow["key"];
+
+type ValueOf<R> = R extends ConfigRow<string, string, string, infer T, infer D> ? T | D : never;
+
+/** Effective values. `"auto"` is settled by `plan/`, which knows the host; null means none. */
+export type Config = {
+	readonly [S in AnyRow["section"]]: {
+		readonly [R in Extract<AnyRow, { section: S }> as R["field"]]: ValueOf<R>;
+	};
+};
+
+/** What any value can be once it was validated. */
+export type ConfigValue = ValueOf<AnyRow>;
+
+/** A row without its exact types, for loops over all of them. */
+export type ConfigKeyRow = ConfigRow<string, string, string, ConfigValue, ConfigValue> & { readonly key: ConfigKey };
+
+/** The same rows for loops, where the union of their exact types gets in the way. */
+export const CONFIG_ROWS: readonly ConfigKeyRow[] = CONFIG_KEYS;
+
+/** Sections in the order of the rows. */
+export const CONFIG_SECTIONS: readonly string[] = [...new Set(CONFIG_KEYS.map((each) => each.section))];
+
+/** Variables with our prefix that are no keys. Any other that is set is taken for a misspelt key. */
+export const RESERVED_ENV: readonly string[] = [
+	/** Which configuration file to read, like `--config`. */
+	"VIRTUALGHOST_CONFIG",
+	/** Where `vm-assets/build` keeps what it downloaded. */
+	"VIRTUALGHOST_BUILD_CACHE",
+	/** Set for the programs of a session in the guest; also seen by a launcher that is started in there. */
+	"VIRTUALGHOST_SESSION",
+];
+
+/** The value of a row in a configuration. */
+export function configValue(config: Config, row: ConfigKeyRow): ConfigValue {
+	const sections: Readonly<Record<string, Readonly<Record<string, ConfigValue>>>> = config;
+	const value = sections[row.section]?.[row.field];
+	if (value === undefined) throw new Error(`configuration without ${row.key}`);
+	return value;
+}
+
+/** The default in words: `10`, `none`, `auto (the cores of the host, at most 4)`. */
+export function describeDefault(row: Pick<ConfigKeyRow, "default" | "defaultDoc">): string {
+	return row.defaultDoc ?? (row.default === null ? "none" : String(row.default));
+}
+
+/** One line for `--help`, with the default. */
+export function describeFlag(row: Pick<ConfigKeyRow, "doc" | "default" | "defaultDoc">): string {
+	return `${row.doc} [default: ${describeDefault(row)}]`;
+}

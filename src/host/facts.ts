@@ -1,0 +1,40 @@
+/** Gathers the facts about this host, once a run. */
+import { accessSync, constants } from "node:fs";
+import os from "node:os";
+import { reason } from "../errors.ts";
+import type { Arch, HostFacts, Platform } from "../plan/facts.ts";
+import { findAccelerators } from "./accelerators.ts";
+
+const MIB = 1024 * 1024;
+const VHOST_VSOCK = "/dev/vhost-vsock";
+
+export function hostPlatform(): Platform {
+	return process.platform === "darwin" || process.platform === "win32" ? process.platform : "linux";
+}
+
+export function hostArch(): Arch {
+	return process.arch === "arm64" ? "arm64" : "x64";
+}
+
+export function gatherHostFacts(env: Readonly<Record<string, string | undefined>>): HostFacts {
+	const platform = hostPlatform();
+	return {
+		platform,
+		arch: hostArch(),
+		cores: os.availableParallelism(),
+		memoryMiB: Math.floor(os.totalmem() / MIB),
+		accelerators: findAccelerators(platform),
+		display: { x11: env.DISPLAY || null, wayland: env.WAYLAND_DISPLAY || null },
+		kernelVsock: findKernelVsock(platform),
+	};
+}
+
+function findKernelVsock(platform: Platform): HostFacts["kernelVsock"] {
+	if (platform !== "linux") return { usable: false, why: `there is no vsock on ${platform}` };
+	try {
+		accessSync(VHOST_VSOCK, constants.R_OK | constants.W_OK);
+		return { usable: true, why: `${VHOST_VSOCK} can be opened` };
+	} catch (error) {
+		return { usable: false, why: `${VHOST_VSOCK} cannot be used: ${reason(error)}` };
+	}
+}

@@ -1,0 +1,163 @@
+/** Config + facts -> plan: every choice that "auto" leaves open is made here, each with its reason. Pure. */
+import type { Config } from "../config/schema.ts";
+import { EXIT, Fault } from "../errors.ts";
+import { FIRST_GUEST_CID } from "../wire/vsock.ts";
+import type { Accelerator, HostFacts, ImagePaths, QemuFacts } from "./facts.ts";
+import { isAtLeast } from "./facts.ts";
+import type { Channel, Control, Display, Gpu, MachinePlan } from "./machine-plan.ts";
+
+/** What only this run knows. */
+export interface RunFacts {
+	/** A test or a command without a window: nothing is shown whatever the host has. */
+	readonly headless: boolean;
+	/** An accelerator and CPU to use in place of the first choice, after that one has failed. */
+	readonly fallback?: { readonly accelerator?: Accelerator; readonly cpu?: string; readonly gpu?: Gpu } | undefined;
+	readonly instanceFolder: string;
+	readonly channels: MachinePlan["channels"];
+	readonly credentialFiles: readonly string[];
+}
+
+/** Processors of a guest unless told otherwise: enough for a build, few enough to leave the host usable. */
+const VCPUS_AUTO_MAX = 4;
+const MEMORY_AUTO_MIN_MIB = 2048;
+const MEMORY_AUTO_MAX_MIB = 4096;
+
+/** @throws Fault where a wish of the user's cannot be had on this host. */
+export function decide(
+	config: Config,
+	host: HostFacts,
+	qemu: QemuFacts,
+	images: ImagePaths,
+	run: RunFacts,
+): MachinePlan {
+	const reasons: string[] = [];
+	const accelerator = run.fallback?.accelerator ?? decideAccelerator(config, host, reasons);
+	const display = decideDisplay(config, host, run, reasons);
+	const gpu = run.fallback?.gpu ?? decideGpu(config, host, display, reasons);
+	const memoryMiB = config.vm.memoryMiB === "auto" ? autoMemoryMiB(host) : config.vm.memoryMiB;
+	if (memoryMiB > host.memoryMiB) {
+		reasons.push(`memory: ${memoryMiB} MiB is more than the ${host.memoryMiB} MiB of this host; it may run out`);
+	}
+	return {
+		platform: host.platform,
+		arch: host.arch,
+		qemuVersion: qemu.version,
+		dataFolder: qemu.dataFolder,
+		accelerator,
+		cpu: run.fallback?.cpu ?? cpuModel(accelerator),
+		vcpus: config.vm.vcpus === "auto" ? Math.max(1, Math.min(host.cores, VCPUS_AUTO_MAX)) : config.vm.vcpus,
+		memoryMiB,
+		gpu,
+		display,
+		control: decideControl(host, qemu, run, reasons),
+		channels: run.channels,
+		images,
+		credentialFiles: run.credentialFiles,
+		reasons,
+	};
+}
+
+function autoMemoryMiB(host: HostFacts): number {
+	const quarter = Math.floor(host.memoryMiB / 4);
+	return Math.max(MEMORY_AUTO_MIN_MIB, Math.min(quarter, MEMORY_AUTO_MAX_MIB));
+}
+
+function decideAccelerator(config: Config, host: HostFacts, reasons: string[]): Accelerator {
+	const wish = config.vm.accel;
+	if (wish === "auto") {
+		for (const fact of host.accelerators) {
+			if (fact.usable) {
+				reasons.push(`accelerator: ${fact.name} (${fact.why})`);
+				return fact.name;
+			}
+			reasons.push(`accelerator: not ${fact.name} (${fact.why})`);
+		}
+		return "tcg";
+	}
+	const fact = host.accelerators.find((candidate) => candidate.name === wish);
+	if (fact?.usable) return wish;
+	throw new Fault(`The accelerator "${wish}" cannot be used on this host`, {
+		why: fact?.why ?? `there is no ${wish} on ${host.platform}`,
+		fix: "use --accel auto, or --accel tcg (slower, works everywhere)",
+		exitCode: EXIT.failure,
+	});
+}
+
+/** TCG's "max" includes 5-level page tables, which cost it time and give a guest of this size nothing. */
+function cpuModel(accelerator: Accelerator): string {
+	if (accelerator === "kvm" || accelerator === "hvf") return "host";
+	return accelerator === "tcg" ? "max,la57=off" : "max";
+}
+
+function decideDisplay(config: Config, host: HostFacts, run: RunFacts, reasons: string[]): Display {
+	const wish = config.display.backend;
+	if (wish === "cocoa" && host.platform !== "darwin") {
+		throw new Fault(`The display "cocoa" exists on macOS only`, { fix: "use --display auto", exitCode: EXIT.usage });
+	}
+	if (wish !== "auto") return wish;
+	if (run.headless) return "none";
+	if (host.platform === "darwin") return "cocoa";
+	if (host.platform === "win32") return "sdl";
+	if (host.display.x11 || host.display.wayland) {
+		reasons.push(`display: gtk (${host.display.wayland ? "Wayland" : "X11"} session found)`);
+		return "gtk";
+	}
+	throw new Fault("There is no display to open a window on", {
+		why: "neither DISPLAY nor WAYLAND_DISPLAY is set",
+		fix: "start it from a desktop session, or try `virtualghost run --headless-test`; --display none runs without a window",
+	});
+}
+
+function decideGpu(config: Config, host: HostFacts, display: Display, reasons: string[]): Gpu {
+	const wish = config.gpu.mode;
+	if (wish === "virgl" && display === "none") {
+		throw new Fault(`--gpu virgl needs a display with OpenGL, and this run has none`, {
+			fix: "add --display gtk or --display sdl, or use --gpu software",
+			exitCode: EXIT.usage,
+		});
+	}
+	if (wish !== "auto") return wish;
+	if (display === "none") {
+		reasons.push("gpu: software (no window, so nothing on the host to render with)");
+		return "software";
+	}
+	if (host.platform === "linux") {
+		reasons.push("gpu: virgl (the host's OpenGL renders for the guest)");
+		return "virgl";
+	}
+	// CoreGL stops at 4.1 and ANGLE below that; Ghostty needs 4.3, which llvmpipe in the guest has.
+	reasons.push(`gpu: software (${host.platform === "darwin" ? "macOS" : "Windows"} gives virgl less than OpenGL 4.3)`);
+	return "software";
+}
+
+function decideControl(host: HostFacts, qemu: QemuFacts, run: RunFacts, reasons: string[]): Control {
+	if (host.platform !== "linux") return { kind: "none", why: `there is no vsock on ${host.platform}` };
+	if (host.kernelVsock.usable) {
+		reasons.push(`control: vhost-vsock (${host.kernelVsock.why})`);
+		return { kind: "vhost-vsock", cid: guestCid(run.instanceFolder) };
+	}
+	if (qemu.vsockDaemon) {
+		reasons.push(`control: vhost-device-vsock (${host.kernelVsock.why})`);
+		const folder = run.instanceFolder;
+		return { kind: "vhost-user-vsock", socket: `${folder}/vhost.sock`, vsockPath: `${folder}/vsock` };
+	}
+	return { kind: "none", why: `${host.kernelVsock.why}, and this QEMU comes without vhost-device-vsock` };
+}
+
+/** Kernel context ids are shared by the whole host: spread the instances over them by the name of their folder. */
+function guestCid(instanceFolder: string): number {
+	let hash = 0;
+	for (const char of instanceFolder) hash = (Math.imul(hash, 31) + char.charCodeAt(0)) >>> 0;
+	return FIRST_GUEST_CID + (hash % 0x3fff_fff0);
+}
+
+/** Three inherited sockets on descriptors 3, 4 and 5, in the order in which `vm/process.ts` opens them. */
+export function inheritedChannels(): MachinePlan["channels"] {
+	const channel = (fd: number): Channel => ({ kind: "fd", fd });
+	return { qmp: channel(3), serial: channel(4), events: channel(5) };
+}
+
+/** From this version on QEMU ends by itself when its parent dies. */
+export function hasExitWithParent(qemuVersion: string): boolean {
+	return isAtLeast(qemuVersion, "10.2");
+}

@@ -1,0 +1,45 @@
+/** Board, processors, memory, and what QEMU itself may do. */
+import { hasExitWithParent } from "../decide.ts";
+import type { MachinePlan } from "../machine-plan.ts";
+import { keyval } from "./keyval.ts";
+
+export function machineArgv(plan: MachinePlan): string[] {
+	// vhost-user needs memory that another process can map.
+	const shared = plan.control.kind === "vhost-user-vsock";
+	const board = plan.arch === "arm64" ? "virt" : "q35";
+	const options = {
+		"memory-backend": shared ? "mem" : undefined,
+		// Guest memory has no place in a core dump of the host's.
+		"dump-guest-core": false,
+		// VMware's backdoor port: an attack surface that nothing here uses. x86 only.
+		vmport: plan.arch === "x64" ? false : undefined,
+	};
+	return [
+		"-accel",
+		plan.accelerator === "tcg" ? keyval("tcg", { thread: "multi", "tb-size": 512 }) : plan.accelerator,
+		"-machine",
+		keyval(board, options),
+		"-cpu",
+		plan.cpu,
+		"-smp",
+		String(plan.vcpus),
+		"-m",
+		`${plan.memoryMiB}M`,
+		...(shared
+			? ["-object", keyval("memory-backend-memfd", { id: "mem", size: `${plan.memoryMiB}M`, share: true })]
+			: []),
+	];
+}
+
+export function processArgv(plan: MachinePlan): string[] {
+	const argv = ["-name", "guest=VirtualGhost", "-nodefaults", "-no-user-config", "-no-reboot", "-monitor", "none"];
+	if (plan.dataFolder) argv.push("-L", plan.dataFolder);
+	if (plan.platform === "linux") {
+		argv.push(
+			"-sandbox",
+			keyval("on", { obsolete: "deny", elevateprivileges: "deny", spawn: "deny", resourcecontrol: "deny" }),
+		);
+		if (hasExitWithParent(plan.qemuVersion)) argv.push("-run-with", "exit-with-parent=on");
+	}
+	return argv;
+}

@@ -1,0 +1,76 @@
+/** What a plan needs to know about the host. Gathered once by `host/`, printed by `doctor`, never probed in here. */
+
+export type Platform = "linux" | "darwin" | "win32";
+export type Arch = "x64" | "arm64";
+export type Accelerator = "kvm" | "hvf" | "whpx" | "tcg";
+
+export interface AcceleratorFact {
+	readonly name: Accelerator;
+	readonly usable: boolean;
+	/** Why not, or what speaks for it. */
+	readonly why: string;
+}
+
+export interface DisplayFact {
+	/** `$DISPLAY`, or null. */
+	readonly x11: string | null;
+	/** `$WAYLAND_DISPLAY`, or null. */
+	readonly wayland: string | null;
+}
+
+export interface HostFacts {
+	readonly platform: Platform;
+	readonly arch: Arch;
+	/** Logical processors. */
+	readonly cores: number;
+	readonly memoryMiB: number;
+	/** Hardware accelerators first, TCG last. */
+	readonly accelerators: readonly AcceleratorFact[];
+	readonly display: DisplayFact;
+	/** Whether the kernel's vhost-vsock can be used by this user. */
+	readonly kernelVsock: { readonly usable: boolean; readonly why: string };
+}
+
+export interface QemuFacts {
+	/** The embedded bundle, or a QEMU of the user's. */
+	readonly source: "embedded" | "external";
+	/** How it is started: a loader and its arguments first where the bundle needs one, then the binary. */
+	readonly command: readonly string[];
+	readonly version: string;
+	/** Firmware folder for `-L`, or null to use the one that QEMU was built with. */
+	readonly dataFolder: string | null;
+	/** How vhost-device-vsock is started, or null where there is none. */
+	readonly vsockDaemon: readonly string[] | null;
+}
+
+/** Versions in the embedded QEMU bundle. */
+export interface BundleVersions {
+	readonly version: string;
+	readonly glibc: string;
+	readonly libstdcxx: string;
+}
+
+/** Files that the machine is made of, as absolute paths. */
+export interface ImagePaths {
+	readonly kernel: string;
+	readonly initramfs: string;
+	readonly root: string;
+	readonly guest: string;
+}
+
+/** `[major, minor, patch]` of "11.1.3"; missing parts count as 0. */
+export function parseVersion(text: string): readonly [number, number, number] {
+	const [major = 0, minor = 0, patch = 0] = text.split(/[^0-9]+/).map(Number);
+	return [major, minor, patch];
+}
+
+/** Whether `version` is `minimum` or newer. */
+export function isAtLeast(version: string, minimum: string): boolean {
+	const have = parseVersion(version);
+	const want = parseVersion(minimum);
+	for (let i = 0; i < 3; i++) {
+		const difference = (have[i] ?? 0) - (want[i] ?? 0);
+		if (difference !== 0) return difference > 0;
+	}
+	return true;
+}

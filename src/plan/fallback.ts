@@ -1,0 +1,66 @@
+/** What to try next after a machine has failed before its kernel ran. Pure: the attempts are decided, not made, here. */
+import type { Config } from "../config/schema.ts";
+import type { RunFacts } from "./decide.ts";
+import type { MachinePlan } from "./machine-plan.ts";
+
+/** How an attempt ended before the guest gave its first sign of life. */
+export interface EarlyFailure {
+	readonly kind: "exited" | "internal-error" | "silent";
+	/** QEMU's last lines. */
+	readonly output: string;
+}
+
+export interface Fallback {
+	readonly choice: NonNullable<RunFacts["fallback"]>;
+	/** One line for the user; null where it is not worth one. */
+	readonly warning: string | null;
+	/** Whether the hardware accelerator is what failed, which is remembered for this host. */
+	readonly blames: "accelerator" | "gpu" | "cpu";
+}
+
+/** QEMU's and its libraries' words when a window with OpenGL cannot be made. */
+const GL_FAILURE =
+	/opengl|\begl\b|\bglx\b|virgl|gtk initialization|could not initialize sdl|gl context|dri[23]|gl=on|drm render/i;
+/** The same KVM runs the guest once this feature is not asked for; common on nested CI runners. */
+const MSR_FAILURE = /MSR 0x10a/i;
+
+/** The next attempt, or null if this failure is the user's answer. */
+export function nextAttempt(config: Config, plan: MachinePlan, failure: EarlyFailure): Fallback | null {
+	const glBroken = plan.gpu === "virgl" && GL_FAILURE.test(failure.output);
+	if (glBroken) {
+		if (config.gpu.mode !== "auto") return null;
+		return {
+			choice: { accelerator: plan.accelerator, cpu: plan.cpu, gpu: "software" },
+			warning: `The host's OpenGL cannot be used (${lastLine(failure.output)}); the guest draws in software`,
+			blames: "gpu",
+		};
+	}
+	if (plan.accelerator === "tcg") return null;
+	const gpu = plan.gpu;
+	if (plan.accelerator === "kvm" && plan.cpu === "host" && MSR_FAILURE.test(failure.output)) {
+		return { choice: { accelerator: "kvm", cpu: "host,-arch-capabilities", gpu }, warning: null, blames: "cpu" };
+	}
+	if (config.vm.accel !== "auto") return null;
+	return {
+		choice: { accelerator: "tcg", gpu },
+		warning: `${plan.accelerator.toUpperCase()} cannot run the guest here (${describe(failure)}); using software emulation, which is slow`,
+		blames: "accelerator",
+	};
+}
+
+/** One line about the failure, for warnings and errors. */
+export function describe(failure: EarlyFailure): string {
+	switch (failure.kind) {
+		case "exited":
+			return lastLine(failure.output) || "QEMU ended at once";
+		case "internal-error":
+			return "QEMU reports an internal error of the virtual processor";
+		case "silent":
+			return "the guest gave no sign of life";
+	}
+}
+
+function lastLine(output: string): string {
+	const line = output.trim().split("\n").at(-1) ?? "";
+	return line.replace(/^.*?(?:qemu-system-\w+|ld-linux-[\w-]+\.so\.\d+):\s*/, "").slice(0, 200);
+}

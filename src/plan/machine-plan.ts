@@ -1,0 +1,35 @@
+/** The machine as decided, before it is a command line. Plain data: the same value is shown by `--dry-run --json`. */
+import type { Accelerator, Arch, ImagePaths, Platform } from "./facts.ts";
+
+export type Gpu = "virgl" | "software" | "none";
+export type Display = "gtk" | "sdl" | "cocoa" | "none";
+
+/** How QEMU reaches the launcher: an inherited socket, or (Windows) a connection to a listener of the launcher's. */
+export type Channel = { readonly kind: "fd"; readonly fd: number } | { readonly kind: "tcp"; readonly port: number };
+
+/** How the launcher reaches the guest's agent. */
+export type Control =
+	| { readonly kind: "vhost-user-vsock"; readonly socket: string; readonly vsockPath: string }
+	| { readonly kind: "vhost-vsock"; readonly cid: number }
+	| { readonly kind: "none"; readonly why: string };
+
+export interface MachinePlan {
+	readonly platform: Platform;
+	readonly arch: Arch;
+	readonly qemuVersion: string;
+	readonly dataFolder: string | null;
+	readonly accelerator: Accelerator;
+	/** Value of `-cpu`. */
+	readonly cpu: string;
+	readonly vcpus: number;
+	readonly memoryMiB: number;
+	readonly gpu: Gpu;
+	readonly display: Display;
+	readonly control: Control;
+	readonly channels: { readonly qmp: Channel; readonly serial: Channel; readonly events: Channel };
+	readonly images: ImagePaths;
+	/** Files that hold one SMBIOS type 11 string each. */
+	readonly credentialFiles: readonly string[];
+	/** Why each open choice fell as it did, in the order of the decisions; shown by `-v`. */
+	readonly reasons: readonly string[];
+}

@@ -1,0 +1,95 @@
+/** Brings a machine to life: tries what the plan says, and steps down where the host cannot do it. */
+import type { Config } from "../config/schema.ts";
+import { Fault } from "../errors.ts";
+import { childEnvironment } from "../host/child-environment.ts";
+import type { FoundQemu } from "../host/qemu.ts";
+import { decide, type RunFacts } from "../plan/decide.ts";
+import type { HostFacts, ImagePaths } from "../plan/facts.ts";
+import { describe, type EarlyFailure, nextAttempt } from "../plan/fallback.ts";
+import type { MachinePlan } from "../plan/machine-plan.ts";
+import { openInheritedChannels, openTcpChannels } from "./channels.ts";
+import type { RunCredentials } from "./credentials.ts";
+import { recallBroken, rememberBroken } from "./host-memory.ts";
+import type { Instance } from "./instance.ts";
+import type { RunLogs } from "./logs.ts";
+import { Machine } from "./machine.ts";
+
+export interface BootRequest {
+	readonly config: Config;
+	readonly host: HostFacts;
+	readonly qemu: FoundQemu;
+	readonly images: ImagePaths;
+	readonly instance: Instance;
+	readonly credentials: RunCredentials;
+	readonly logs: RunLogs;
+	readonly headless: boolean;
+	readonly env: Readonly<Record<string, string | undefined>>;
+	/** State folder, and the key under which a broken accelerator is remembered. */
+	readonly state: string;
+	readonly hostKey: string;
+	readonly report: { warn(text: string): void; detail(text: string): void };
+}
+
+/** With hardware virtualization the kernel speaks within a second or two; beyond this it never will. */
+const HARDWARE_SILENCE_MS = 20_000;
+
+/** @throws Fault with the reason of the last attempt. */
+export async function boot(request: BootRequest): Promise<Machine> {
+	let fallback: RunFacts["fallback"] = recallFallback(request);
+	for (;;) {
+		await using channels = process.platform === "win32" ? await openTcpChannels() : openInheritedChannels();
+		const plan = decide(request.config, request.host, request.qemu.facts, request.images, {
+			headless: request.headless,
+			fallback,
+			instanceFolder: request.instance.folder,
+			channels: channels.planned,
+			credentialFiles: request.credentials.files,
+		});
+		for (const why of plan.reasons) request.report.detail(why);
+		const machine = await Machine.start({
+			plan,
+			qemu: request.qemu.facts,
+			env: childEnvironment(request.env, request.qemu.env),
+			instance: request.instance,
+			logs: request.logs,
+			keys: request.credentials.keys,
+			channels: channels.source,
+		});
+		const failure = await machine.firstSignOfLife(silenceMs(plan, request.config));
+		if (!failure) return machine;
+		await machine[Symbol.asyncDispose]();
+		fallback = stepDown(request, plan, failure);
+	}
+}
+
+function silenceMs(plan: MachinePlan, config: Config): number {
+	const boot = config.timeouts.bootSeconds * 1000;
+	return plan.accelerator === "tcg" ? boot : Math.min(boot, HARDWARE_SILENCE_MS);
+}
+
+function recallFallback({ config, host, state, hostKey, report }: BootRequest): RunFacts["fallback"] {
+	if (config.vm.accel !== "auto") return undefined;
+	const known = recallBroken(state, hostKey);
+	const first = host.accelerators.find((fact) => fact.usable);
+	if (!known || first?.name !== known.accelerator) return undefined;
+	report.detail(`accelerator: tcg, since ${known.accelerator} failed here on ${known.at.slice(0, 10)} (${known.why})`);
+	return { accelerator: "tcg" };
+}
+
+function stepDown(request: BootRequest, plan: MachinePlan, failure: EarlyFailure): NonNullable<RunFacts["fallback"]> {
+	const next = nextAttempt(request.config, plan, failure);
+	request.logs.note(`${plan.accelerator}/${plan.gpu} failed: ${describe(failure)}`);
+	if (!next) {
+		throw new Fault(`The virtual machine did not start with ${plan.accelerator.toUpperCase()}`, {
+			why: describe(failure),
+			fix:
+				plan.accelerator === "tcg" ? "look into the log" : "use --accel auto, which falls back to software emulation",
+			log: request.logs.path("qemu"),
+			tail: failure.output,
+		});
+	}
+	if (next.blames === "accelerator")
+		rememberBroken(request.state, request.hostKey, plan.accelerator, describe(failure));
+	if (next.warning) request.report.warn(next.warning);
+	return next.choice;
+}

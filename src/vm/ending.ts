@@ -1,0 +1,54 @@
+/** Judges how a machine ended. Pure: the exit code tells the truth because every way of ending is told apart here. */
+import { Fault } from "../errors.ts";
+import type { SessionEnd } from "./guest-watch.ts";
+import type { Ending } from "./machine.ts";
+
+export interface EndingFacts extends Ending {
+	readonly session: SessionEnd | null;
+	/** Why the guest gave up, by its own word on the console. */
+	readonly fatal: string | null;
+	/** Last lines of the serial console and of QEMU. */
+	readonly serialTail: string;
+	readonly qemuTail: string;
+	readonly logFolder: string;
+}
+
+/** Null if the machine ended as it should, else what to tell the user. */
+export function judgeEnding(facts: EndingFacts): Fault | null {
+	const { session, shutdown } = facts;
+	const log = facts.logFolder;
+	if (session && !session.terminalWasUp) {
+		return new Fault("The terminal did not start", {
+			why: `its session ended at once (${session.result} ${session.status})`.trim(),
+			log,
+			tail: session.log.trim() || facts.serialTail,
+		});
+	}
+	if (session && session.result !== "success" && session.result !== "exit-code") {
+		return new Fault("The session in the guest crashed", {
+			why: `${session.result} ${session.status}`.trim(),
+			log,
+			tail: session.log.trim(),
+		});
+	}
+	if (facts.fatal) return new Fault("The guest could not start", { why: facts.fatal, log, tail: facts.serialTail });
+	if (facts.panicked) return new Fault("The guest's kernel panicked", { log, tail: facts.serialTail });
+	if (facts.exitCode !== 0) {
+		return new Fault(`QEMU ended with ${describeExit(facts.exitCode)}`, { log, tail: facts.qemuTail });
+	}
+	if (
+		shutdown === "guest-shutdown" ||
+		shutdown === "host-ui" ||
+		shutdown === "host-qmp-quit" ||
+		shutdown === "host-signal"
+	)
+		return null;
+	// With -no-reboot a reset ends QEMU: `reboot` in the terminal (its session ended first), or a crash.
+	if (shutdown === "guest-reset" && session) return null;
+	if (shutdown === "guest-reset") return new Fault("The guest crashed and was reset", { log, tail: facts.serialTail });
+	return new Fault("QEMU ended without a word", { why: shutdown ?? undefined, log, tail: facts.qemuTail });
+}
+
+function describeExit(code: number): string {
+	return code > 128 ? `signal ${code - 128}` : `exit code ${code}`;
+}

@@ -1,0 +1,78 @@
+/** Follows what the guest says of itself (events port and serial console) as stages that can be waited for. */
+import type { Duplex } from "node:stream";
+import { decodeEvent, EVENT_LINE_BYTES_MAX, type GuestEvent } from "../wire/events.ts";
+import { LineSplitter } from "../wire/lines.ts";
+import { PROTOCOL_VERSION } from "../wire/names.ts";
+import type { LogFile } from "./logs.ts";
+
+/** In the order of a start. */
+export type Stage = "kernel" | "agent" | "terminal";
+
+export type SessionEnd = Extract<GuestEvent, { event: "session-ended" }>;
+
+/** The initramfs writes these to the console; the second one before it gives up. */
+const SERIAL_ALIVE = "virtualghost: initramfs";
+const SERIAL_FATAL = "virtualghost: fatal: ";
+const SERIAL_LINE_CHARS_MAX = 4096;
+
+export class GuestWatch {
+	/** The session's own account of its end, once it came. */
+	sessionEnd: SessionEnd | null = null;
+	/** Why the guest says that it cannot start. */
+	fatal: string | null = null;
+	/** Set where guest and launcher speak different protocols. */
+	foreignProtocol: { readonly protocol: number; readonly version: string } | null = null;
+	readonly #waiting = new Map<Stage, { promise: Promise<void>; resolve: () => void }>();
+
+	constructor(streams: { serial: Duplex; events: Duplex }, serialLog: LogFile) {
+		for (const stage of ["kernel", "agent", "terminal"] as const) {
+			this.#waiting.set(stage, Promise.withResolvers<void>());
+		}
+		const serialLines = new LineSplitter(SERIAL_LINE_CHARS_MAX);
+		streams.serial.on("data", (bytes: Buffer) => {
+			serialLog.write(bytes);
+			for (const line of serialLines.push(bytes)) this.#readSerial(line);
+		});
+		const eventLines = new LineSplitter(EVENT_LINE_BYTES_MAX);
+		streams.events.on("data", (bytes: Buffer) => {
+			for (const line of eventLines.push(bytes)) this.#readEvent(line);
+		});
+	}
+
+	/** Resolves when the guest has reached `stage`; never rejects, so race it against the process's exit. */
+	reached(stage: Stage): Promise<void> {
+		return this.#waiting.get(stage)?.promise ?? Promise.resolve();
+	}
+
+	#mark(stage: Stage): void {
+		this.#waiting.get(stage)?.resolve();
+	}
+
+	#readSerial(line: string): void {
+		if (line.includes(SERIAL_ALIVE)) this.#mark("kernel");
+		const fatal = line.indexOf(SERIAL_FATAL);
+		if (fatal >= 0) this.fatal ??= line.slice(fatal + SERIAL_FATAL.length).trim();
+	}
+
+	#readEvent(line: string): void {
+		const event = decodeEvent(line);
+		switch (event?.event) {
+			case "initramfs":
+				this.#mark("kernel");
+				break;
+			case "agent":
+				if (event.protocol !== PROTOCOL_VERSION) {
+					this.foreignProtocol = { protocol: event.protocol, version: event.version };
+				}
+				this.#mark("kernel");
+				this.#mark("agent");
+				break;
+			case "terminal-up":
+				this.#mark("terminal");
+				break;
+			case "session-ended":
+				this.sessionEnd ??= event;
+				break;
+		}
+	}
+}

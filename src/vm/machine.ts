@@ -1,0 +1,234 @@
+/** A started machine: QEMU, its helper, its control connection and what is known of its guest, as one scope. */
+import { existsSync, rmSync, watch } from "node:fs";
+import type { Duplex } from "node:stream";
+import { Fault } from "../errors.ts";
+import { openTransport } from "../network/transport.ts";
+import { qemuArgv } from "../plan/argv.ts";
+import type { QemuFacts } from "../plan/facts.ts";
+import type { EarlyFailure } from "../plan/fallback.ts";
+import type { MachinePlan } from "../plan/machine-plan.ts";
+import { GuestSession } from "../ssh/client.ts";
+import type { KeyPair, RunKeys } from "../ssh/keys.ts";
+import { AGENT_VSOCK_PORT } from "../wire/names.ts";
+import { GuestWatch, type Stage } from "./guest-watch.ts";
+import type { Instance } from "./instance.ts";
+import type { LogFile, RunLogs } from "./logs.ts";
+import { Child } from "./process.ts";
+import { Qmp, type QmpEvent } from "./qmp.ts";
+
+export interface MachineParts {
+	readonly plan: MachinePlan;
+	readonly qemu: QemuFacts;
+	/** Complete environment of QEMU and its helper. */
+	readonly env: Readonly<Record<string, string>>;
+	readonly instance: Instance;
+	readonly logs: RunLogs;
+	readonly keys: RunKeys;
+	/** Opens the three channels: descriptors on Unix, a listener for QEMU to connect to on Windows. */
+	readonly channels: ChannelSource;
+}
+
+/** How QEMU's three connections reach this process. */
+export interface ChannelSource {
+	/** Sockets for the child to inherit. */
+	readonly inherited: number;
+	/** QMP, serial, events. */
+	streams(child: Child): Promise<readonly [Duplex, Duplex, Duplex]>;
+}
+
+/** How a machine went down, from everything that was seen. */
+export interface Ending {
+	readonly exitCode: number;
+	/** Reason in QMP's SHUTDOWN event: guest-shutdown, guest-reset, host-qmp-quit, … */
+	readonly shutdown: string | null;
+	readonly panicked: boolean;
+}
+
+const VSOCK_DAEMON_TIMEOUT_MS = 10_000;
+
+export class Machine implements AsyncDisposable {
+	readonly plan: MachinePlan;
+	readonly logs: RunLogs;
+	readonly keys: RunKeys;
+	readonly qmp: Qmp;
+	readonly guest: GuestWatch;
+	readonly child: Child;
+	/** Resolves when QEMU is gone. */
+	readonly ended: Promise<Ending>;
+	readonly #scope: AsyncDisposableStack;
+	#shutdown: string | null = null;
+	#panicked = false;
+
+	private constructor(
+		parts: MachineParts,
+		child: Child,
+		streams: readonly [Duplex, Duplex, Duplex],
+		scope: AsyncDisposableStack,
+	) {
+		const [qmp, serial, events] = streams;
+		this.plan = parts.plan;
+		this.logs = parts.logs;
+		this.keys = parts.keys;
+		this.child = child;
+		this.#scope = scope;
+		this.qmp = new Qmp(qmp);
+		this.qmp.on("event", (event) => this.#note(event));
+		this.guest = new GuestWatch({ serial, events }, scope.use(parts.logs.open("serial")));
+		this.ended = child.exited.then((exitCode) => {
+			parts.logs.note(`QEMU ended with ${exitCode} (${this.#shutdown ?? "no word of a shutdown"})`);
+			return { exitCode, shutdown: this.#shutdown, panicked: this.#panicked };
+		});
+	}
+
+	/** Starts the helper and QEMU. @throws Fault if either cannot be started; nothing is left running then. */
+	static async start(parts: MachineParts): Promise<Machine> {
+		await using scope = new AsyncDisposableStack();
+		if (parts.plan.control.kind === "vhost-user-vsock") {
+			await startVsockDaemon(parts, parts.plan.control, scope);
+		}
+		const argv = [...parts.qemu.command, ...qemuArgv(parts.plan)];
+		parts.logs.note(`starting ${JSON.stringify(argv)}`);
+		const log = scope.use(parts.logs.open("qemu"));
+		const child = startChild(parts, argv, log, parts.channels.inherited, scope);
+		const streams = await parts.channels.streams(child);
+		return new Machine(parts, child, streams, scope.move());
+	}
+
+	#note(event: QmpEvent): void {
+		this.logs.note(`QMP ${event.event} ${JSON.stringify(event.data)}`);
+		if (event.event === "SHUTDOWN") this.#shutdown = String(event.data.reason ?? "");
+		if (event.event === "GUEST_PANICKED") this.#panicked = true;
+	}
+
+	/**
+	 * Waits until the guest's kernel runs. A KVM that cannot run it shows in one of three ways: QEMU aborts, the virtual
+	 * processor stops with an internal error, or nothing happens at all.
+	 *
+	 * @returns null, or how it failed.
+	 */
+	async firstSignOfLife(timeoutMs: number): Promise<EarlyFailure | null> {
+		const failed = (kind: EarlyFailure["kind"]): EarlyFailure => ({ kind, output: this.logs.tail("qemu") });
+		const exited = this.child.exited.then(() => failed("exited"));
+		const broken = this.#internalError().then(() => failed("internal-error"));
+		const alive = this.guest.reached("kernel").then(() => null);
+		const { promise: silent, resolve } = Promise.withResolvers<EarlyFailure>();
+		const timer = setTimeout(() => resolve(failed("silent")), timeoutMs);
+		try {
+			const negotiated = this.qmp.negotiate().then(
+				() => null,
+				() => exited,
+			);
+			const early = await Promise.race([negotiated, silent]);
+			return early ?? (await Promise.race([alive, exited, broken, silent]));
+		} finally {
+			clearTimeout(timer);
+		}
+	}
+
+	/** Resolves if the virtual processor stops by an error; a bare STOP does not say why, so ask. */
+	#internalError(): Promise<void> {
+		return new Promise((resolve) => {
+			this.qmp.on("event", (event) => {
+				if (event.event !== "STOP") return;
+				this.qmp.execute("query-status").then(
+					(status) => {
+						if ((status as { status?: unknown } | null)?.status === "internal-error") resolve();
+					},
+					() => {},
+				);
+			});
+		});
+	}
+
+	/** Waits for a stage of the start. @throws Fault if the machine ends first, the guest gives up, or time runs out. */
+	async reach(stage: Stage, timeoutMs: number): Promise<void> {
+		const { promise: timeout, resolve } = Promise.withResolvers<"timeout">();
+		const timer = setTimeout(() => resolve("timeout"), timeoutMs);
+		const reached = this.guest.reached(stage).then(() => "reached" as const);
+		const ended = this.child.exited.then(() => "ended" as const);
+		const outcome = await Promise.race([reached, ended, timeout]);
+		clearTimeout(timer);
+		if (outcome === "reached") return;
+		const log = this.logs.path("serial");
+		if (outcome === "timeout") {
+			throw new Fault(`The guest did not come up within ${Math.round(timeoutMs / 1000)} s (waiting for: ${stage})`, {
+				fix: "give it more time with --boot-timeout, or look into the log",
+				log,
+				tail: this.logs.tail("serial"),
+			});
+		}
+		throw new Fault(`The virtual machine ended before it was up (waiting for: ${stage})`, {
+			why: this.guest.fatal ?? undefined,
+			log,
+			tail: this.logs.tail("serial") || this.logs.tail("qemu"),
+		});
+	}
+
+	/** Logs in to the guest's agent. @throws Fault if it cannot be reached, or speaks another protocol. */
+	async login(identity: KeyPair = this.keys.client): Promise<GuestSession> {
+		const foreign = this.guest.foreignProtocol;
+		if (foreign) {
+			throw new Fault(
+				`The guest's agent (${foreign.version}) speaks protocol ${foreign.protocol}, which this launcher does not`,
+				{
+					fix: "use the image that belongs to this version of virtualghost",
+				},
+			);
+		}
+		const transport = await openTransport(this.plan.control, AGENT_VSOCK_PORT).connect();
+		return await GuestSession.open(transport, identity, this.keys.host.public);
+	}
+
+	/** Kills what still runs and removes the helper's sockets. */
+	async [Symbol.asyncDispose](): Promise<void> {
+		await this.#scope.disposeAsync();
+	}
+}
+
+function startChild(
+	parts: MachineParts,
+	argv: readonly string[],
+	log: LogFile,
+	sockets: number,
+	scope: AsyncDisposableStack,
+): Child {
+	const child = scope.use(Child.start({ argv, env: parts.env, log, sockets }));
+	parts.instance.adopt(child.pid);
+	return child;
+}
+
+async function startVsockDaemon(
+	parts: MachineParts,
+	control: Extract<MachinePlan["control"], { kind: "vhost-user-vsock" }>,
+	scope: AsyncDisposableStack,
+): Promise<void> {
+	const log = scope.use(parts.logs.open("vsock"));
+	scope.defer(() => {
+		for (const path of [control.socket, control.vsockPath]) rmSync(path, { force: true });
+	});
+	const argv = [
+		...(parts.qemu.vsockDaemon ?? []),
+		"--guest-cid=3",
+		`--socket=${control.socket}`,
+		`--uds-path=${control.vsockPath}`,
+	];
+	const child = startChild(parts, argv, log, 0, scope);
+	await appears(control.socket, parts.instance.folder, child);
+	if (!existsSync(control.socket)) {
+		throw new Fault("vhost-device-vsock did not start", { log: log.path, tail: parts.logs.tail("vsock") });
+	}
+}
+
+/** Waits until a socket is there, its maker has ended, or 10 s are over. */
+async function appears(path: string, folder: string, maker: Child): Promise<void> {
+	const { promise, resolve } = Promise.withResolvers<void>();
+	const watcher = watch(folder, () => existsSync(path) && resolve());
+	const timer = setTimeout(resolve, VSOCK_DAEMON_TIMEOUT_MS);
+	try {
+		if (existsSync(path)) return;
+		await Promise.race([promise, maker.exited]);
+	} finally {
+		clearTimeout(timer);
+		watcher.close();
+	}
+}

@@ -1,0 +1,37 @@
+/** The one way in which a machine is ended: ask the guest, then QMP, then TERM, then KILL. Each interrupt skips ahead. */
+import type { Interrupts } from "../interrupts.ts";
+import type { Machine } from "./machine.ts";
+
+/** How long each step may take, in milliseconds. A guest on software emulation needs seconds to shut down. */
+const ASK_GUEST_MS = { hardware: 10_000, tcg: 30_000 };
+const QMP_QUIT_MS = 3_000;
+const TERM_MS = 3_000;
+
+/** Returns when QEMU is gone. `orderly` says whether the guest shut itself down. */
+export async function stopMachine(machine: Machine, interrupts: Interrupts): Promise<{ orderly: boolean }> {
+	const step = async (milliseconds: number, action: () => unknown): Promise<boolean> => {
+		if (!machine.child.running) return true;
+		void Promise.resolve()
+			.then(action)
+			.catch(() => {});
+		await Promise.race([machine.child.exitsWithin(milliseconds), interrupts.next()]);
+		return !machine.child.running;
+	};
+	const patience = machine.plan.accelerator === "tcg" ? ASK_GUEST_MS.tcg : ASK_GUEST_MS.hardware;
+	if (await step(patience, () => askGuest(machine))) return { orderly: true };
+	if (await step(QMP_QUIT_MS, () => machine.qmp.execute("quit"))) return { orderly: false };
+	if (await step(TERM_MS, () => machine.child.kill("SIGTERM"))) return { orderly: false };
+	machine.child.kill("SIGKILL");
+	await machine.child.exited;
+	return { orderly: false };
+}
+
+/** Through the agent where it is up, else by the power button. */
+async function askGuest(machine: Machine): Promise<void> {
+	try {
+		using session = await machine.login();
+		await session.control({ op: "poweroff" });
+	} catch {
+		await machine.qmp.execute("system_powerdown");
+	}
+}

@@ -1,0 +1,48 @@
+/** The lines that the guest sends over the events port. The guest is not trusted: the host parses them with this schema. */
+import { z } from "zod";
+import { PROTOCOL_VERSION } from "./names.ts";
+
+/** Longest accepted line in bytes; a session log's tail is the largest thing in one. */
+export const EVENT_LINE_BYTES_MAX = 64 * 1024;
+/** The guest sends at most this much of the session's log. */
+export const SESSION_LOG_TAIL_BYTES = 8 * 1024;
+
+export const guestEventSchema = z.discriminatedUnion("event", [
+	/** The initramfs runs: the kernel has booted. */
+	z.object({ event: z.literal("initramfs") }),
+	/** The agent listens on its vsock port. */
+	z.object({ event: z.literal("agent"), protocol: z.number().int(), version: z.string().max(64) }),
+	/** The terminal shows its first prompt. */
+	z.object({ event: z.literal("terminal-up") }),
+	/** The session's unit has ended; the guest is about to power off. */
+	z.object({
+		event: z.literal("session-ended"),
+		/** systemd's $SERVICE_RESULT: success, exit-code, signal, core-dump, … */
+		result: z.string().max(64),
+		/** Exit status or signal name. */
+		status: z.string().max(64),
+		terminalWasUp: z.boolean(),
+		log: z.string().max(SESSION_LOG_TAIL_BYTES),
+	}),
+]);
+
+export type GuestEvent = z.infer<typeof guestEventSchema>;
+
+/** A line as it goes over the wire, newline included. */
+export function encodeEvent(event: GuestEvent): string {
+	return `${JSON.stringify(event)}\n`;
+}
+
+/** The event in a line, or null where the line is not one (a guest may write anything). */
+export function decodeEvent(line: string): GuestEvent | null {
+	try {
+		return guestEventSchema.parse(JSON.parse(line));
+	} catch {
+		return null;
+	}
+}
+
+/** What the agent says first about itself. */
+export function agentEvent(version: string): GuestEvent {
+	return { event: "agent", protocol: PROTOCOL_VERSION, version };
+}

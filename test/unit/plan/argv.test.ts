@@ -1,0 +1,304 @@
+/** Golden command lines: every platform's, on any platform. A change here is a change of the product. */
+import { expect, test } from "bun:test";
+import { shellQuote } from "../../../src/plan/argv.ts";
+import { keyval } from "../../../src/plan/devices/keyval.ts";
+import { argvLines, embedded, external, linux, macos, planOf, tcpChannels, windows } from "./fixtures.ts";
+
+test("Linux, KVM, virgl in a GTK window", () => {
+	expect(argvLines(planOf(linux, embedded))).toMatchInlineSnapshot(`
+	  [
+	    "-name guest=VirtualGhost",
+	    "-nodefaults",
+	    "-no-user-config",
+	    "-no-reboot",
+	    "-monitor none",
+	    "-L /cache/qemu/share",
+	    "-sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
+	    "-run-with exit-with-parent=on",
+	    "-accel kvm",
+	    "-machine q35,memory-backend=mem,dump-guest-core=off,vmport=off",
+	    "-cpu host",
+	    "-smp 4",
+	    "-m 4096M",
+	    "-object memory-backend-memfd,id=mem,size=4096M,share=on",
+	    "-chardev socket,id=qmp,fd=3",
+	    "-mon chardev=qmp,mode=control",
+	    "-chardev socket,id=serial,fd=4",
+	    "-serial chardev:serial",
+	    "-chardev socket,id=events,fd=5",
+	    "-device virtio-serial-pci,id=vserial,max_ports=4",
+	    "-device virtserialport,bus=vserial.0,chardev=events,name=org.virtualghost.events",
+	    "-blockdev driver=raw,node-name=root,read-only=on,file.driver=file,file.filename=/c/root",
+	    "-device virtio-blk-pci,drive=root,serial=vg-root",
+	    "-blockdev driver=raw,node-name=guest,read-only=on,file.driver=file,file.filename=/c/guest",
+	    "-device virtio-blk-pci,drive=guest,serial=vg-guest",
+	    "-vga none",
+	    "-display gtk,gl=on,show-menubar=off",
+	    "-device virtio-gpu-gl-pci,id=gpu,xres=1280,yres=800",
+	    "-device virtio-keyboard-pci",
+	    "-device virtio-tablet-pci",
+	    "-chardev socket,id=vsock,path=/run/user/1000/virtualghost/ab12/vhost.sock",
+	    "-device vhost-user-vsock-pci,chardev=vsock",
+	    "-device virtio-rng-pci",
+	    "-device virtio-balloon-pci,free-page-reporting=on",
+	    "-device pvpanic-pci",
+	    "-rtc base=utc,clock=host",
+	    "-kernel /c/kernel",
+	    "-initrd /c/initramfs",
+	    "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 virtualghost.gpu=virgl",
+	    "-smbios type=11,path=/run/k1",
+	    "-smbios type=11,path=/run/k2",
+	  ]
+	`);
+});
+
+test("Linux, TCG, software rendering without a window", () => {
+	const host = {
+		...linux,
+		accelerators: [{ name: "kvm" as const, usable: false, why: "no" }, ...linux.accelerators.slice(1)],
+	};
+	expect(argvLines(planOf(host, embedded, {}, { headless: true }))).toMatchInlineSnapshot(`
+	  [
+	    "-name guest=VirtualGhost",
+	    "-nodefaults",
+	    "-no-user-config",
+	    "-no-reboot",
+	    "-monitor none",
+	    "-L /cache/qemu/share",
+	    "-sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
+	    "-run-with exit-with-parent=on",
+	    "-accel tcg,thread=multi,tb-size=512",
+	    "-machine q35,memory-backend=mem,dump-guest-core=off,vmport=off",
+	    "-cpu max,la57=off",
+	    "-smp 4",
+	    "-m 4096M",
+	    "-object memory-backend-memfd,id=mem,size=4096M,share=on",
+	    "-chardev socket,id=qmp,fd=3",
+	    "-mon chardev=qmp,mode=control",
+	    "-chardev socket,id=serial,fd=4",
+	    "-serial chardev:serial",
+	    "-chardev socket,id=events,fd=5",
+	    "-device virtio-serial-pci,id=vserial,max_ports=4",
+	    "-device virtserialport,bus=vserial.0,chardev=events,name=org.virtualghost.events",
+	    "-blockdev driver=raw,node-name=root,read-only=on,file.driver=file,file.filename=/c/root",
+	    "-device virtio-blk-pci,drive=root,serial=vg-root",
+	    "-blockdev driver=raw,node-name=guest,read-only=on,file.driver=file,file.filename=/c/guest",
+	    "-device virtio-blk-pci,drive=guest,serial=vg-guest",
+	    "-vga none",
+	    "-display none",
+	    "-device virtio-gpu-pci,id=gpu,xres=1280,yres=800",
+	    "-device virtio-keyboard-pci",
+	    "-device virtio-tablet-pci",
+	    "-chardev socket,id=vsock,path=/run/user/1000/virtualghost/ab12/vhost.sock",
+	    "-device vhost-user-vsock-pci,chardev=vsock",
+	    "-device virtio-rng-pci",
+	    "-device virtio-balloon-pci,free-page-reporting=on",
+	    "-device pvpanic-pci",
+	    "-rtc base=utc,clock=host",
+	    "-kernel /c/kernel",
+	    "-initrd /c/initramfs",
+	    "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 virtualghost.gpu=software",
+	    "-smbios type=11,path=/run/k1",
+	    "-smbios type=11,path=/run/k2",
+	  ]
+	`);
+});
+
+test("Linux, KVM, kernel vhost-vsock, SDL", () => {
+	const host = { ...linux, kernelVsock: { usable: true, why: "/dev/vhost-vsock can be opened" } };
+	expect(argvLines(planOf(host, embedded, { display: "sdl" }))).toMatchInlineSnapshot(`
+	  [
+	    "-name guest=VirtualGhost",
+	    "-nodefaults",
+	    "-no-user-config",
+	    "-no-reboot",
+	    "-monitor none",
+	    "-L /cache/qemu/share",
+	    "-sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
+	    "-run-with exit-with-parent=on",
+	    "-accel kvm",
+	    "-machine q35,dump-guest-core=off,vmport=off",
+	    "-cpu host",
+	    "-smp 4",
+	    "-m 4096M",
+	    "-chardev socket,id=qmp,fd=3",
+	    "-mon chardev=qmp,mode=control",
+	    "-chardev socket,id=serial,fd=4",
+	    "-serial chardev:serial",
+	    "-chardev socket,id=events,fd=5",
+	    "-device virtio-serial-pci,id=vserial,max_ports=4",
+	    "-device virtserialport,bus=vserial.0,chardev=events,name=org.virtualghost.events",
+	    "-blockdev driver=raw,node-name=root,read-only=on,file.driver=file,file.filename=/c/root",
+	    "-device virtio-blk-pci,drive=root,serial=vg-root",
+	    "-blockdev driver=raw,node-name=guest,read-only=on,file.driver=file,file.filename=/c/guest",
+	    "-device virtio-blk-pci,drive=guest,serial=vg-guest",
+	    "-vga none",
+	    "-display sdl,gl=on",
+	    "-device virtio-gpu-gl-pci,id=gpu,xres=1280,yres=800",
+	    "-device virtio-keyboard-pci",
+	    "-device virtio-tablet-pci",
+	    "-device vhost-vsock-pci,guest-cid=891719793",
+	    "-device virtio-rng-pci",
+	    "-device virtio-balloon-pci,free-page-reporting=on",
+	    "-device pvpanic-pci",
+	    "-rtc base=utc,clock=host",
+	    "-kernel /c/kernel",
+	    "-initrd /c/initramfs",
+	    "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 virtualghost.gpu=virgl",
+	    "-smbios type=11,path=/run/k1",
+	    "-smbios type=11,path=/run/k2",
+	  ]
+	`);
+});
+
+test("Linux, an external QEMU that is too old to end with its parent", () => {
+	const lines = argvLines(planOf(linux, { ...external, version: "9.2.0" }));
+	expect(lines.some((line) => line.startsWith("-run-with"))).toBe(false);
+	expect(lines).toContain("-sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
+});
+
+test("macOS, HVF, Cocoa", () => {
+	expect(argvLines(planOf(macos, external))).toMatchInlineSnapshot(`
+	  [
+	    "-name guest=VirtualGhost",
+	    "-nodefaults",
+	    "-no-user-config",
+	    "-no-reboot",
+	    "-monitor none",
+	    "-accel hvf",
+	    "-machine q35,dump-guest-core=off,vmport=off",
+	    "-cpu host",
+	    "-smp 4",
+	    "-m 4096M",
+	    "-chardev socket,id=qmp,fd=3",
+	    "-mon chardev=qmp,mode=control",
+	    "-chardev socket,id=serial,fd=4",
+	    "-serial chardev:serial",
+	    "-chardev socket,id=events,fd=5",
+	    "-device virtio-serial-pci,id=vserial,max_ports=4",
+	    "-device virtserialport,bus=vserial.0,chardev=events,name=org.virtualghost.events",
+	    "-blockdev driver=raw,node-name=root,read-only=on,file.driver=file,file.filename=/c/root",
+	    "-device virtio-blk-pci,drive=root,serial=vg-root",
+	    "-blockdev driver=raw,node-name=guest,read-only=on,file.driver=file,file.filename=/c/guest",
+	    "-device virtio-blk-pci,drive=guest,serial=vg-guest",
+	    "-vga none",
+	    "-display cocoa",
+	    "-device virtio-gpu-pci,id=gpu,xres=1280,yres=800",
+	    "-device virtio-keyboard-pci",
+	    "-device virtio-tablet-pci",
+	    "-device virtio-rng-pci",
+	    "-device virtio-balloon-pci,free-page-reporting=on",
+	    "-device pvpanic-pci",
+	    "-rtc base=utc,clock=host",
+	    "-kernel /c/kernel",
+	    "-initrd /c/initramfs",
+	    "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 virtualghost.gpu=software",
+	    "-smbios type=11,path=/run/k1",
+	    "-smbios type=11,path=/run/k2",
+	  ]
+	`);
+});
+
+test("Windows, WHPX, SDL, QMP over TCP", () => {
+	expect(argvLines(planOf(windows, external, {}, { channels: tcpChannels }))).toMatchInlineSnapshot(`
+	  [
+	    "-name guest=VirtualGhost",
+	    "-nodefaults",
+	    "-no-user-config",
+	    "-no-reboot",
+	    "-monitor none",
+	    "-accel whpx",
+	    "-machine q35,dump-guest-core=off,vmport=off",
+	    "-cpu max",
+	    "-smp 4",
+	    "-m 4096M",
+	    "-chardev socket,id=qmp,host=127.0.0.1,port=5001",
+	    "-mon chardev=qmp,mode=control",
+	    "-chardev socket,id=serial,host=127.0.0.1,port=5002",
+	    "-serial chardev:serial",
+	    "-chardev socket,id=events,host=127.0.0.1,port=5003",
+	    "-device virtio-serial-pci,id=vserial,max_ports=4",
+	    "-device virtserialport,bus=vserial.0,chardev=events,name=org.virtualghost.events",
+	    "-blockdev driver=raw,node-name=root,read-only=on,file.driver=file,file.filename=/c/root",
+	    "-device virtio-blk-pci,drive=root,serial=vg-root",
+	    "-blockdev driver=raw,node-name=guest,read-only=on,file.driver=file,file.filename=/c/guest",
+	    "-device virtio-blk-pci,drive=guest,serial=vg-guest",
+	    "-vga none",
+	    "-display sdl,gl=off",
+	    "-device virtio-gpu-pci,id=gpu,xres=1280,yres=800",
+	    "-device virtio-keyboard-pci",
+	    "-device virtio-tablet-pci",
+	    "-device virtio-rng-pci",
+	    "-device virtio-balloon-pci,free-page-reporting=on",
+	    "-device pvpanic-pci",
+	    "-rtc base=utc,clock=host",
+	    "-kernel /c/kernel",
+	    "-initrd /c/initramfs",
+	    "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 virtualghost.gpu=software",
+	    "-smbios type=11,path=/run/k1",
+	    "-smbios type=11,path=/run/k2",
+	  ]
+	`);
+});
+
+test("Windows, TCG, SDL, QMP over TCP", () => {
+	expect(argvLines(planOf(windows, external, { accel: "tcg" }, { channels: tcpChannels }))).toMatchInlineSnapshot(`
+	  [
+	    "-name guest=VirtualGhost",
+	    "-nodefaults",
+	    "-no-user-config",
+	    "-no-reboot",
+	    "-monitor none",
+	    "-accel tcg,thread=multi,tb-size=512",
+	    "-machine q35,dump-guest-core=off,vmport=off",
+	    "-cpu max,la57=off",
+	    "-smp 4",
+	    "-m 4096M",
+	    "-chardev socket,id=qmp,host=127.0.0.1,port=5001",
+	    "-mon chardev=qmp,mode=control",
+	    "-chardev socket,id=serial,host=127.0.0.1,port=5002",
+	    "-serial chardev:serial",
+	    "-chardev socket,id=events,host=127.0.0.1,port=5003",
+	    "-device virtio-serial-pci,id=vserial,max_ports=4",
+	    "-device virtserialport,bus=vserial.0,chardev=events,name=org.virtualghost.events",
+	    "-blockdev driver=raw,node-name=root,read-only=on,file.driver=file,file.filename=/c/root",
+	    "-device virtio-blk-pci,drive=root,serial=vg-root",
+	    "-blockdev driver=raw,node-name=guest,read-only=on,file.driver=file,file.filename=/c/guest",
+	    "-device virtio-blk-pci,drive=guest,serial=vg-guest",
+	    "-vga none",
+	    "-display sdl,gl=off",
+	    "-device virtio-gpu-pci,id=gpu,xres=1280,yres=800",
+	    "-device virtio-keyboard-pci",
+	    "-device virtio-tablet-pci",
+	    "-device virtio-rng-pci",
+	    "-device virtio-balloon-pci,free-page-reporting=on",
+	    "-device pvpanic-pci",
+	    "-rtc base=utc,clock=host",
+	    "-kernel /c/kernel",
+	    "-initrd /c/initramfs",
+	    "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 virtualghost.gpu=software",
+	    "-smbios type=11,path=/run/k1",
+	    "-smbios type=11,path=/run/k2",
+	  ]
+	`);
+});
+
+test("no secret and no network card is ever on the command line", () => {
+	for (const host of [linux, macos, windows]) {
+		const text = argvLines(planOf(host, embedded)).join("\n");
+		expect(text).not.toContain("-netdev");
+		expect(text).not.toContain("-nic");
+		expect(text).not.toContain("BEGIN");
+		expect(text).toContain("-nodefaults");
+		expect(text).toContain("-no-user-config");
+	}
+});
+
+test("a comma in a path is written twice", () => {
+	expect(keyval("x", { path: "/a,b", on: true, skipped: undefined })).toBe("x,path=/a,,b,on=on");
+	expect(keyval("", { a: 1 })).toBe("a=1");
+});
+
+test("quoting for a shell", () => {
+	expect(["a/b=c,d", "a b", "it's", ""].map(shellQuote)).toEqual(["a/b=c,d", "'a b'", "'it'\\''s'", "''"]);
+});

@@ -1,0 +1,107 @@
+import { describe, expect, test } from "bun:test";
+import { Fault } from "../../../src/errors.ts";
+import { isAtLeast } from "../../../src/plan/facts.ts";
+import { nextAttempt } from "../../../src/plan/fallback.ts";
+import { configOf, embedded, external, linux, macos, planOf, windows } from "./fixtures.ts";
+
+function faultOf(action: () => unknown): Fault {
+	try {
+		action();
+	} catch (error) {
+		if (error instanceof Fault) return error;
+		throw error;
+	}
+	throw new Error("no fault");
+}
+
+describe("what auto means", () => {
+	test("processors and memory follow the host, within bounds", () => {
+		expect(planOf(linux, embedded)).toMatchObject({ vcpus: 4, memoryMiB: 4096 });
+		expect(planOf({ ...linux, cores: 2, memoryMiB: 4096 }, embedded)).toMatchObject({ vcpus: 2, memoryMiB: 2048 });
+		expect(planOf(linux, embedded, { vcpus: "8", memory: "8G" })).toMatchObject({ vcpus: 8, memoryMiB: 8192 });
+	});
+
+	test("GPU and display by platform", () => {
+		expect(planOf(linux, embedded)).toMatchObject({ gpu: "virgl", display: "gtk" });
+		expect(planOf(macos, external)).toMatchObject({ gpu: "software", display: "cocoa" });
+		expect(planOf(windows, external)).toMatchObject({ gpu: "software", display: "sdl" });
+		expect(planOf(linux, embedded, {}, { headless: true })).toMatchObject({ gpu: "software", display: "none" });
+	});
+
+	test("KVM that this user cannot open is passed over, with the reason", () => {
+		const host = {
+			...linux,
+			accelerators: [
+				{ name: "kvm" as const, usable: false, why: "EACCES" },
+				{ name: "tcg" as const, usable: true, why: "" },
+			],
+		};
+		const plan = planOf(host, embedded);
+		expect(plan.accelerator).toBe("tcg");
+		expect(plan.reasons.join("\n")).toContain("not kvm (EACCES)");
+	});
+});
+
+describe("wishes that cannot be had", () => {
+	test("no display", () => {
+		const fault = faultOf(() => planOf({ ...linux, display: { x11: null, wayland: null } }, embedded));
+		expect(fault.message).toBe("There is no display to open a window on");
+		expect(fault.details.fix).toContain("--headless-test");
+	});
+
+	test("an accelerator of another platform", () => {
+		expect(faultOf(() => planOf(linux, embedded, { accel: "hvf" })).details.why).toBe("there is no hvf on linux");
+	});
+
+	test("virgl without a display, cocoa without macOS", () => {
+		expect(faultOf(() => planOf(linux, embedded, { gpu: "virgl", display: "none" })).exitCode).toBe(2);
+		expect(faultOf(() => planOf(linux, embedded, { display: "cocoa" })).exitCode).toBe(2);
+	});
+});
+
+describe("stepping down", () => {
+	const kvm = planOf(linux, embedded);
+	const exited = (output: string) => ({ kind: "exited" as const, output });
+
+	test("KVM that dies, hangs or stops -> TCG, once", () => {
+		for (const failure of [
+			exited("error: kvm run failed"),
+			{ kind: "silent" as const, output: "" },
+			{ kind: "internal-error" as const, output: "" },
+		]) {
+			const next = nextAttempt(configOf(), kvm, failure);
+			expect(next).toMatchObject({ choice: { accelerator: "tcg", gpu: "virgl" }, blames: "accelerator" });
+			expect(next?.warning).toContain("KVM cannot run the guest here");
+		}
+		expect(nextAttempt(configOf(), { ...kvm, accelerator: "tcg" }, exited("x"))).toBeNull();
+	});
+
+	test("the MSR failure of nested runners gets another CPU first, then TCG", () => {
+		const failure = exited("qemu: error: failed to set MSR 0x10a to 0x1");
+		expect(nextAttempt(configOf(), kvm, failure)).toMatchObject({
+			choice: { cpu: "host,-arch-capabilities" },
+			warning: null,
+		});
+		const retried = { ...kvm, cpu: "host,-arch-capabilities" };
+		expect(nextAttempt(configOf(), retried, failure)?.choice.accelerator).toBe("tcg");
+	});
+
+	test("an explicit --accel kvm is not replaced", () => {
+		expect(nextAttempt(configOf({ accel: "kvm" }), kvm, exited("kvm run failed"))).toBeNull();
+	});
+
+	test("a host without usable OpenGL -> software, unless virgl was asked for", () => {
+		const failure = exited("qemu-system-x86_64: egl: no config found");
+		expect(nextAttempt(configOf(), kvm, failure)).toMatchObject({ choice: { gpu: "software", accelerator: "kvm" } });
+		expect(nextAttempt(configOf({ gpu: "virgl" }), kvm, failure)).toBeNull();
+	});
+});
+
+test("versions", () => {
+	expect([
+		isAtLeast("11.1.3", "11.1.1"),
+		isAtLeast("10.2", "10.2.0"),
+		isAtLeast("9.9.9", "10.0"),
+		isAtLeast("2.41", "2.36"),
+	]).toEqual([true, true, false, true]);
+});

@@ -1,0 +1,86 @@
+/** Hosts and configurations for the golden command lines. */
+import { loadConfig } from "../../../src/config/load.ts";
+import type { Config } from "../../../src/config/schema.ts";
+import { qemuArgv } from "../../../src/plan/argv.ts";
+import { decide, inheritedChannels, type RunFacts } from "../../../src/plan/decide.ts";
+import type { HostFacts, QemuFacts } from "../../../src/plan/facts.ts";
+import type { MachinePlan } from "../../../src/plan/machine-plan.ts";
+
+const tcg = { name: "tcg", usable: true, why: "always" } as const;
+
+export const linux: HostFacts = {
+	platform: "linux",
+	arch: "x64",
+	cores: 8,
+	memoryMiB: 16384,
+	accelerators: [{ name: "kvm", usable: true, why: "/dev/kvm can be opened" }, tcg],
+	display: { x11: ":0", wayland: null },
+	kernelVsock: { usable: false, why: "/dev/vhost-vsock cannot be used" },
+};
+
+export const macos: HostFacts = {
+	...linux,
+	platform: "darwin",
+	accelerators: [{ name: "hvf", usable: true, why: "kern.hv_support is 1" }, tcg],
+	display: { x11: null, wayland: null },
+	kernelVsock: { usable: false, why: "no vsock on darwin" },
+};
+
+export const windows: HostFacts = {
+	...macos,
+	platform: "win32",
+	accelerators: [{ name: "whpx", usable: true, why: "WinHvPlatform.dll is there" }, tcg],
+};
+
+export const embedded: QemuFacts = {
+	source: "embedded",
+	command: ["/cache/qemu/bin/qemu-system-x86_64"],
+	version: "11.1.3",
+	dataFolder: "/cache/qemu/share",
+	vsockDaemon: ["/cache/qemu/bin/vhost-device-vsock"],
+};
+
+export const external: QemuFacts = {
+	source: "external",
+	command: ["qemu-system-x86_64"],
+	version: "11.1.0",
+	dataFolder: null,
+	vsockDaemon: null,
+};
+
+export const images = { kernel: "/c/kernel", initramfs: "/c/initramfs", root: "/c/root", guest: "/c/guest" };
+
+export const tcpChannels: MachinePlan["channels"] = {
+	qmp: { kind: "tcp", port: 5001 },
+	serial: { kind: "tcp", port: 5002 },
+	events: { kind: "tcp", port: 5003 },
+};
+
+export function configOf(flags: Record<string, string> = {}): Config {
+	return loadConfig({ file: null, env: {}, flags, home: "/home/u", cwd: "/w" }).config;
+}
+
+export function planOf(
+	host: HostFacts,
+	qemu: QemuFacts,
+	flags: Record<string, string> = {},
+	run: Partial<RunFacts> = {},
+): MachinePlan {
+	return decide(configOf(flags), host, qemu, images, {
+		headless: false,
+		instanceFolder: "/run/user/1000/virtualghost/ab12",
+		channels: inheritedChannels(),
+		credentialFiles: ["/run/k1", "/run/k2"],
+		...run,
+	});
+}
+
+/** One argument pair a line, which reads and diffs well. */
+export function argvLines(plan: MachinePlan): string[] {
+	const lines: string[] = [];
+	for (const word of qemuArgv(plan)) {
+		if (word.startsWith("-")) lines.push(word);
+		else lines[lines.length - 1] += ` ${word}`;
+	}
+	return lines;
+}

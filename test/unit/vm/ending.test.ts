@@ -1,0 +1,57 @@
+import { expect, test } from "bun:test";
+import { type EndingFacts, judgeEnding } from "../../../src/vm/ending.ts";
+
+const good: EndingFacts = {
+	exitCode: 0,
+	shutdown: "guest-shutdown",
+	panicked: false,
+	session: { event: "session-ended", result: "success", status: "exited 0", terminalWasUp: true, log: "" },
+	fatal: null,
+	serialTail: "serial",
+	qemuTail: "qemu",
+	logFolder: "/logs",
+};
+
+const judge = (change: Partial<EndingFacts>) => judgeEnding({ ...good, ...change })?.message ?? null;
+
+test("ways of leaving that are no failure", () => {
+	expect(judge({})).toBeNull();
+	expect(judge({ session: null })).toBeNull();
+	expect(judge({ shutdown: "host-ui", session: null })).toBeNull();
+	expect(
+		judge({
+			session: {
+				...good.session,
+				event: "session-ended",
+				result: "exit-code",
+				status: "exited 3",
+				terminalWasUp: true,
+				log: "",
+			},
+		}),
+	).toBeNull();
+	expect(judge({ shutdown: "guest-reset" })).toBeNull();
+});
+
+test("everything else is told, never 0", () => {
+	const session = {
+		event: "session-ended" as const,
+		result: "exit-code",
+		status: "exited 1",
+		terminalWasUp: false,
+		log: "no GL",
+	};
+	expect(judgeEnding({ ...good, session })).toMatchObject({
+		message: "The terminal did not start",
+		details: { tail: "no GL" },
+	});
+	expect(judge({ session: { ...session, result: "core-dump", terminalWasUp: true } })).toBe(
+		"The session in the guest crashed",
+	);
+	expect(judge({ session: null, fatal: "no root disk" })).toBe("The guest could not start");
+	expect(judge({ panicked: true })).toBe("The guest's kernel panicked");
+	expect(judge({ exitCode: 137, shutdown: null })).toBe("QEMU ended with signal 9");
+	expect(judge({ exitCode: 1, shutdown: null })).toBe("QEMU ended with exit code 1");
+	expect(judge({ shutdown: "guest-reset", session: null })).toBe("The guest crashed and was reset");
+	expect(judge({ shutdown: null })).toBe("QEMU ended without a word");
+});

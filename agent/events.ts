@@ -1,5 +1,15 @@
 /** Reports to the host over the virtio-serial events port, and watches for what the session's scripts leave behind. */
-import { closeSync, existsSync, openSync, readdirSync, readFileSync, statSync, watch, writeSync } from "node:fs";
+import {
+	closeSync,
+	existsSync,
+	mkdirSync,
+	openSync,
+	readdirSync,
+	readFileSync,
+	statSync,
+	watch,
+	writeSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { encodeEvent, type GuestEvent, SESSION_LOG_TAIL_BYTES } from "../src/wire/events.ts";
 import { EVENTS_PORT, GUEST_PATH } from "../src/wire/names.ts";
@@ -16,18 +26,22 @@ function findEventsPort(): string | null {
 	return null;
 }
 
-/** Sends one event. The port is opened for each line: it admits one writer at a time, and lines are rare. */
+/**
+ * Sends one event; a failure is logged, since SSH must go on without it. The port is opened for each line: it admits one
+ * writer at a time, and lines are rare.
+ */
 export function sendEvent(event: GuestEvent): void {
-	const port = findEventsPort();
-	if (port === null) {
-		process.stderr.write(`agent: no events port; ${event.event} is not reported\n`);
-		return;
-	}
-	const fd = openSync(port, "w");
 	try {
-		writeSync(fd, encodeEvent(event));
-	} finally {
-		closeSync(fd);
+		const port = findEventsPort();
+		if (port === null) throw new Error("there is no events port");
+		const fd = openSync(port, "w");
+		try {
+			writeSync(fd, encodeEvent(event));
+		} finally {
+			closeSync(fd);
+		}
+	} catch (error) {
+		process.stderr.write(`virtualghost-agent: "${event.event}" is not reported: ${String(error)}\n`);
 	}
 }
 
@@ -44,7 +58,9 @@ export class SessionWatch {
 	#ended = false;
 
 	start(): void {
-		for (const path of [GUEST_PATH.terminalUp, GUEST_PATH.sessionEnded]) {
+		for (const path of [GUEST_PATH.sessionEnded, GUEST_PATH.terminalUp]) {
+			// The agent starts before systemd-tmpfiles does, which gives the folders their owners.
+			mkdirSync(dirname(path), { recursive: true });
 			watch(dirname(path), () => this.check());
 		}
 		this.check();

@@ -14,9 +14,10 @@ async function main(): Promise<void> {
 	}
 	const credentials = readCredentials(process.env["CREDENTIALS_DIRECTORY"]);
 	await listenVsock(createAgentServer(credentials), AGENT_VSOCK_PORT);
-	sendEvent(agentEvent(packageJson.version));
 	const watch = new SessionWatch();
 	watch.start();
+	// Last: from this line on the launcher counts on everything above.
+	sendEvent(agentEvent(packageJson.version));
 	process.on("SIGTERM", () => {
 		watch.check();
 		process.exit(0);

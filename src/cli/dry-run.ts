@@ -16,8 +16,12 @@ export function dryRun(context: Context, config: Config, flags: { json: boolean;
 	const host = gatherHostFacts(context.env);
 	const qemu = chooseQemu(config, context, host);
 	const instanceFolder = `${context.directories.runtime}/${INSTANCE_PLACEHOLDER}`;
+	const seesDisplay = host.platform !== "linux" || host.display.x11 !== null || host.display.wayland !== null;
+	if (!seesDisplay && !flags.headlessTest && config.display.backend === "auto") {
+		process.stderr.write("virtualghost: no display here; this is the command line without a window\n");
+	}
 	const plan = decide(config, host, qemu.facts, imagePaths(config, context), {
-		headless: flags.headlessTest,
+		headless: flags.headlessTest || !seesDisplay,
 		instanceFolder,
 		channels: host.platform === "win32" ? tcpPlaceholders() : inheritedChannels(),
 		credentialFiles: credentialPaths(instanceFolder),

@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import type { Config } from "../config/schema.ts";
-import { Fault } from "../errors.ts";
+import { Fault, reason } from "../errors.ts";
 import { isAtLeast } from "../plan/facts.ts";
 import type { GuestSession } from "../ssh/client.ts";
 import { generateKeyPair } from "../ssh/keys.ts";
@@ -10,7 +10,7 @@ import type { Instance } from "../vm/instance.ts";
 import type { Machine } from "../vm/machine.ts";
 import { GUEST_UID, PROTOCOL_VERSION } from "../wire/names.ts";
 import { keysFor } from "./keyboard.ts";
-import { changedPixels, drawnShare, grabScreen, type Picture, parsePpm } from "./picture.ts";
+import { changedPixels, drawnShare, FIND_WAYLAND, grabScreen, type Picture, parsePpm } from "./picture.ts";
 
 /** Returns a detail for the report. @throws Fault if the promise does not hold. */
 export type Check = () => Promise<string>;
@@ -94,7 +94,7 @@ export class SmokeChecks implements Disposable {
 			opened = await this.#machine.login(generateKeyPair("not the launcher"));
 		} catch (error) {
 			const why = error instanceof Fault ? (error.details.why ?? "") : "";
-			must(/authentication/i.test(why), `refused, but not as a wrong key is: ${why}`);
+			must(/authentication/i.test(why), `refused, but not as a wrong key is: ${reason(error)} ${why}`);
 			return "authentication failed, as it must";
 		}
 		opened[Symbol.dispose]();
@@ -129,8 +129,8 @@ export class SmokeChecks implements Disposable {
 	}
 
 	async #renderer(): Promise<string> {
-		const find = 'cd "$XDG_RUNTIME_DIR" && for s in wayland-?; do [ -S "$s" ] && export WAYLAND_DISPLAY="$s"; done';
-		const { stdout } = await this.#guest.exec(`${find}; eglinfo -p wayland`);
+		// Debian names the program by its architecture.
+		const { stdout } = await this.#guest.exec(`${FIND_WAYLAND}; $(ls /usr/bin/eglinfo* | head -n 1) -p wayland`);
 		const text = stdout.toString();
 		const renderer = /OpenGL core profile renderer: (.*)/.exec(text)?.[1] ?? "";
 		const version = /OpenGL core profile version: (\d+\.\d+)/.exec(text)?.[1] ?? "0";

@@ -11,6 +11,10 @@ export interface Picture {
 	readonly pixels: Uint8Array;
 }
 
+/** Shell line that gives a command of ours the compositor's socket. */
+export const FIND_WAYLAND =
+	'cd "$XDG_RUNTIME_DIR" && for s in wayland-?; do [ -S "$s" ] && export WAYLAND_DISPLAY="$s"; done';
+
 const PIXELS_MAX = 16_384 * 16_384;
 
 /** Reads a binary PPM (P6, 8 bits). The bytes may come from the guest. @throws Fault if they are none. */
@@ -65,8 +69,7 @@ export async function grabScreen(
 }
 
 async function grabInGuest(session: GuestSession, format: "ppm" | "png"): Promise<Buffer> {
-	const find = 'cd "$XDG_RUNTIME_DIR" && for s in wayland-?; do [ -S "$s" ] && export WAYLAND_DISPLAY="$s"; done';
-	const result = await session.exec(`${find}; exec grim -t ${format} -`);
+	const result = await session.exec(`${FIND_WAYLAND}; exec grim -t ${format} -`);
 	if (result.code === 0) return result.stdout;
 	throw new Fault("No screenshot could be taken in the guest", { tail: result.stderr.toString("utf8") });
 }

@@ -44,6 +44,12 @@ export interface Ending {
 	readonly panicked: boolean;
 }
 
+/**
+ * Credit that the guest gets, and with it the largest packet that it sends. Beyond 32 KiB Linux (6.12.117) spreads a packet
+ * over several descriptors, of which vhost-device-vsock 0.3.0 forwards only the first: bytes are lost and the stream hangs.
+ * docs/decisions/vsock-packet-size.md
+ */
+const VSOCK_TX_BUFFER_BYTES = 28 * 1024;
 const VSOCK_DAEMON_TIMEOUT_MS = 10_000;
 
 export class Machine implements AsyncDisposable {
@@ -211,6 +217,7 @@ async function startVsockDaemon(
 		"--guest-cid=3",
 		`--socket=${control.socket}`,
 		`--uds-path=${control.vsockPath}`,
+		`--tx-buffer-size=${VSOCK_TX_BUFFER_BYTES}`,
 	];
 	const child = startChild(parts, argv, log, 0, scope);
 	await appears(control.socket, parts.instance.folder, child);

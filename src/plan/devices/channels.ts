@@ -1,5 +1,6 @@
 /** What the launcher and QEMU say to each other: QMP, the serial console, the guest's events. */
 import { EVENTS_PORT } from "../../wire/names.ts";
+import { isAtLeast } from "../facts.ts";
 import type { Channel, MachinePlan } from "../machine-plan.ts";
 import { keyval } from "./keyval.ts";
 
@@ -9,11 +10,16 @@ function chardev(id: string, channel: Channel): string[] {
 	return ["-chardev", keyval("socket", { id, ...where })];
 }
 
+/** From 11.1 on monitors are objects and `-mon` warns that it is deprecated. */
+function monitor(plan: MachinePlan): string[] {
+	if (isAtLeast(plan.qemuVersion, "11.1")) return ["-object", keyval("monitor-qmp", { id: "monitor", chardev: "qmp" })];
+	return ["-mon", keyval("", { chardev: "qmp", mode: "control" })];
+}
+
 export function channelsArgv(plan: MachinePlan): string[] {
 	return [
 		...chardev("qmp", plan.channels.qmp),
-		"-mon",
-		keyval("", { chardev: "qmp", mode: "control" }),
+		...monitor(plan),
 		...chardev("serial", plan.channels.serial),
 		"-serial",
 		"chardev:serial",

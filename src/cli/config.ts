@@ -13,6 +13,12 @@ export interface ConfigFlags {
 }
 
 export function config(context: Context, flags: ConfigFlags): number {
+	if (flags.init && flags.show) {
+		throw new Fault("--init and --show exclude each other", {
+			fix: "write the file first, then show it",
+			exitCode: EXIT.usage,
+		});
+	}
 	const path = configFilePath(context);
 	if (flags.init) return init(path);
 	if (flags.show) {

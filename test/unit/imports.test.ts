@@ -9,6 +9,7 @@ const ROOT = join(import.meta.dir, "../..");
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 	"src/errors.ts": [],
 	"src/version.ts": ["package.json"],
+	"src/quick-answer.ts": [],
 	"src/interrupts.ts": [],
 	"src/wire": [],
 	"src/config": ["src/errors.ts"],

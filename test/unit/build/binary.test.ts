@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import type { Manifest } from "../../../src/vm/manifest.ts";
-import { entryWithAssets, entryWithoutAssets } from "../../../vm-assets/build/binary.ts";
+import { launcherWithAssets, launcherWithoutAssets } from "../../../vm-assets/build/binary.ts";
 import { PLATFORMS, parseTarget, TARGETS } from "../../../vm-assets/build/targets.ts";
 
 const MANIFEST: Manifest = {
@@ -19,7 +19,7 @@ const MANIFEST: Manifest = {
 };
 
 test("the entry embeds every asset of the manifest as a file", () => {
-	expect(entryWithAssets(MANIFEST)).toMatchInlineSnapshot(`
+	expect(launcherWithAssets(MANIFEST)).toMatchInlineSnapshot(`
 "// Made by vm-assets/build/binary.ts.
 import kernel from "../assets/x64/kernel" with { type: "file" };
 import root from "../assets/x64/root.erofs" with { type: "file" };
@@ -32,7 +32,7 @@ await main({ manifest, files: { kernel, root } });
 });
 
 test("without assets the launcher is told so", () => {
-	expect(entryWithoutAssets()).toContain("main({ manifest: null, files: {} })");
+	expect(launcherWithoutAssets()).toContain("main({ manifest: null, files: {} })");
 });
 
 test("every target has a platform; an unknown one is an error of use", () => {

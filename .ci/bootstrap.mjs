@@ -1,0 +1,154 @@
+#!/usr/bin/env node
+// `npm start` and `npm test`: from a bare checkout to a running machine or a test result. Plain Node 20, no dependencies.
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { homedir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const REPO = dirname(dirname(fileURLToPath(import.meta.url)));
+
+/** Debian packages by what they are for, with one file each that shows it is installed. */
+const BUILD_PACKAGES = { mmdebstrap: "/usr/bin/mmdebstrap" };
+const TEST_PACKAGES = {
+	xvfb: "/usr/bin/Xvfb",
+	xdotool: "/usr/bin/xdotool",
+	imagemagick: "/usr/bin/convert",
+	"openssh-client": "/usr/bin/ssh",
+	// The host's side of OpenGL: never part of the QEMU bundle.
+	"libgl1-mesa-dri": "/usr/lib/x86_64-linux-gnu/dri/swrast_dri.so",
+	libegl1: "/usr/lib/x86_64-linux-gnu/libEGL.so.1",
+	libgles2: "/usr/lib/x86_64-linux-gnu/libGLESv2.so.2",
+	libgbm1: "/usr/lib/x86_64-linux-gnu/libgbm.so.1",
+	libgl1: "/usr/lib/x86_64-linux-gnu/libGL.so.1",
+};
+
+class Failed extends Error {}
+
+function say(text) {
+	process.stderr.write(`${text}\n`);
+}
+
+/** Runs a program on this terminal; a failure ends the script with its status. */
+function run(argv, options = {}) {
+	const { status, signal, error } = spawnSync(argv[0], argv.slice(1), { stdio: "inherit", cwd: REPO, ...options });
+	if (error) throw new Failed(`cannot start ${argv[0]}: ${error.message}`);
+	if (status !== 0)
+		throw Object.assign(new Failed(`${argv.join(" ")} failed (${signal ?? status})`), { status: status ?? 1 });
+}
+
+function seconds(since) {
+	return `${((performance.now() - since) / 1000).toFixed(0)} s`;
+}
+
+/** Gets Bun of the pinned version into the cache, once, and returns its path. */
+function ensureBun() {
+	const { devDependencies } = JSON.parse(readFileSync(join(REPO, "package.json"), "utf8"));
+	const version = devDependencies.bun;
+	const cache =
+		process.env.VIRTUALGHOST_BUILD_CACHE ||
+		join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "virtualghost-build");
+	const folder = join(cache, `bun-${version}`);
+	const bun = join(folder, "node_modules", ".bin", process.platform === "win32" ? "bun.cmd" : "bun");
+	if (existsSync(bun)) return bun;
+	say(`getting Bun ${version} from npm into ${folder}`);
+	const temporary = `${folder}.tmp-${process.pid}`;
+	mkdirSync(temporary, { recursive: true });
+	try {
+		const npm = process.platform === "win32" ? "npm.cmd" : "npm";
+		run(
+			[
+				npm,
+				"install",
+				"--prefix",
+				temporary,
+				"--no-save",
+				"--no-audit",
+				"--no-fund",
+				"--loglevel=error",
+				`bun@${version}`,
+			],
+			{
+				shell: process.platform === "win32",
+			},
+		);
+		rmSync(folder, { recursive: true, force: true });
+		renameSync(temporary, folder);
+	} finally {
+		rmSync(temporary, { recursive: true, force: true });
+	}
+	return bun;
+}
+
+/** Installs the Debian packages that are missing, or says what is needed where there is no apt. */
+function ensurePackages(wanted) {
+	if (process.platform !== "linux") return;
+	const missing = Object.entries(wanted)
+		.filter(([name, file]) => !existsSync(file) && !isInstalled(name))
+		.map(([name]) => name);
+	if (missing.length === 0) return;
+	if (!existsSync("/usr/bin/apt-get")) {
+		say(`These programs are missing, and this system has no apt to install them with: ${missing.join(", ")}`);
+		return;
+	}
+	const root = process.getuid() === 0 ? [] : ["sudo"];
+	const install = [...root, "apt-get", "install", "--yes", "--no-install-recommends", ...missing];
+	say(`missing Debian packages; running: ${[...root, "apt-get", "update"].join(" ")} && ${install.join(" ")}`);
+	const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+	run([...root, "apt-get", "update", "--quiet"], { env });
+	run(install, { env });
+}
+
+function isInstalled(name) {
+	const { status, stdout } = spawnSync("dpkg-query", ["-W", "-f", `$\{db:Status-Status}\n`, name], {
+		encoding: "utf8",
+	});
+	return status === 0 && stdout.split("\n").includes("installed");
+}
+
+function prepare(packages) {
+	ensurePackages(packages);
+	const bun = ensureBun();
+	run([bun, "install", "--frozen-lockfile"]);
+	run([bun, "build.ts"]);
+	return bun;
+}
+
+function start(extra) {
+	say(
+		"VirtualGhost: gets Bun and what the build needs, builds dist/virtualghost (some minutes the first time), runs it.",
+	);
+	const began = performance.now();
+	prepare(BUILD_PACKAGES);
+	say(`built in ${seconds(began)}`);
+	const display = process.platform !== "linux" || process.env.DISPLAY || process.env.WAYLAND_DISPLAY;
+	const headless = ["run", "--headless-test", "--screenshot", "dist/screenshot.png"];
+	if (!display) say("no display here: a run without a window, with a picture of it in dist/screenshot.png");
+	const began2 = performance.now();
+	run([
+		join(REPO, "dist", process.platform === "win32" ? "virtualghost.exe" : "virtualghost"),
+		...(display ? [] : headless),
+		...extra,
+	]);
+	say(`ran for ${seconds(began2)}`);
+}
+
+function test(extra) {
+	say("VirtualGhost: gets Bun and what build and tests need, builds dist/virtualghost, runs all tests.");
+	const began = performance.now();
+	const bun = prepare({ ...BUILD_PACKAGES, ...TEST_PACKAGES });
+	say(`built in ${seconds(began)}`);
+	// The last line is the runner's: `N passed, N failed`.
+	run([bun, "test/run.ts", ...extra]);
+}
+
+const [verb, ...rest] = process.argv.slice(2);
+const verbs = { start, test };
+try {
+	if (!Object.hasOwn(verbs, verb ?? "")) throw new Failed("usage: node .ci/bootstrap.mjs start|test [arguments]");
+	verbs[verb](rest);
+} catch (error) {
+	if (!(error instanceof Failed)) throw error;
+	say(error.message);
+	process.exitCode = error.status ?? 1;
+}

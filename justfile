@@ -1,0 +1,42 @@
+# Development tasks. `npm start` and `npm test` need nothing but Node; these need Bun (`node_modules/.bin/bun` will do).
+# `just` itself: `node_modules/.bin/just`.
+
+export PATH := justfile_directory() / "node_modules/.bin" + ":" + env("PATH")
+
+# List the tasks.
+default:
+    @just --list
+
+# Linter, types, direction of imports, unit tests: seconds.
+check:
+    biome check
+    tsc
+    bun test test/unit
+
+# Correct what the linter can correct, and the layout of the code.
+fmt:
+    biome check --write
+
+# Boot real machines and look at them from outside.
+test-vm *filter:
+    bun test/run.ts vm {{ filter }}
+
+# Measure start-up, exec and copying.
+bench *filter:
+    bun test/run.ts bench {{ filter }}
+
+# dist/virtualghost for this machine.
+build *options:
+    bun build.ts {{ options }}
+
+# Every platform's binary.
+dist:
+    bun build.ts --target linux-x64
+    bun build.ts --only binary --target linux-arm64
+    bun build.ts --only binary --target darwin-x64
+    bun build.ts --only binary --target darwin-arm64
+    bun build.ts --only binary --target windows-x64
+
+# What the build made here. The cache of build steps outside the repository stays.
+clean:
+    rm -rf dist

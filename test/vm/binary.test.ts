@@ -1,0 +1,175 @@
+/** The built file, without a boot: what it answers, what it refuses, what it must not do. */
+import { afterAll, describe, expect, test } from "bun:test";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { BINARY, Sandbox, sizeOf, tool } from "./harness.ts";
+
+const sandbox = new Sandbox();
+afterAll(() => sandbox[Symbol.dispose]());
+
+describe("size and speed", () => {
+	test("the file is at most 330 MB", () => {
+		expect(sizeOf(BINARY)).toBeLessThanOrEqual(330e6);
+	});
+
+	test("--help takes at most 3 times an empty compiled Bun program", async () => {
+		const source = join(sandbox.root, "empty.ts");
+		const empty = join(sandbox.root, "empty");
+		writeFileSync(source, "");
+		expect((await tool([process.execPath, "build", "--compile", source, "--outfile", empty])).code).toBe(0);
+		const median = (argv: string[]) => {
+			const times = Array.from({ length: 21 }, () => {
+				const from = performance.now();
+				expect(Bun.spawnSync(argv, { env: sandbox.env, stdout: "pipe" }).exitCode).toBe(0);
+				return performance.now() - from;
+			});
+			return times.sort((a, b) => a - b)[10] ?? Number.NaN;
+		};
+		const ratio = median([BINARY, "--help"]) / median([empty]);
+		console.log(`--help / empty program: ${ratio.toFixed(2)}`);
+		expect(ratio).toBeLessThanOrEqual(3);
+	});
+});
+
+describe("doors of a compiled Bun program", () => {
+	test("bunfig.toml and .env of the current directory are not read", async () => {
+		const folder = join(sandbox.root, "hostile");
+		mkdirSync(folder);
+		writeFileSync(join(folder, "bunfig.toml"), 'preload = ["./evil.ts"]\n[run]\npreload = ["./evil.ts"]\n');
+		writeFileSync(join(folder, "evil.ts"), 'require("node:fs").writeFileSync("pwned", "");');
+		writeFileSync(join(folder, ".env"), "VIRTUALGHOST_MEMORY=8X\nVIRTUALGHOST_VCPUS=0\n");
+		writeFileSync(join(folder, "config.toml"), "[vm]\nvcpus = 0\n");
+		const { code, stdout } = await sandbox.run(["run", "--dry-run", "--headless-test"], { cwd: folder });
+		expect(code).toBe(0);
+		expect(stdout).toContain("qemu-system-x86_64");
+		expect(readdirSync(folder)).not.toContain("pwned");
+	});
+
+	test.each(["BUN_BE_BUN", "BUN=BE=BUN"])("%s does not turn it into bun", async (name) => {
+		const { stdout } = await sandbox.run(["--version"], { env: { [name]: "1" } });
+		expect(stdout.trim()).toBe(
+			(JSON.parse(readFileSync(join(import.meta.dir, "../../package.json"), "utf8")) as { version: string }).version,
+		);
+	});
+
+	test("BUN_OPTIONS does not load code", async () => {
+		const evil = join(sandbox.root, "evil.ts");
+		const mark = join(sandbox.root, "options-pwned");
+		writeFileSync(evil, `require("node:fs").writeFileSync(${JSON.stringify(mark)}, "");`);
+		const { code } = await sandbox.run(["version"], { env: { BUN_OPTIONS: `--preload=${evil}` } });
+		expect(code).toBe(0);
+		expect(existsSync(mark)).toBe(false);
+	});
+});
+
+describe("answers", () => {
+	test("--vcpus and --memory are in the command line", async () => {
+		const { code, stdout } = await sandbox.run(["--vcpus", "8", "--memory", "8G", "--dry-run"]);
+		expect(code).toBe(0);
+		expect(stdout).toContain(" -smp 8 ");
+		expect(stdout).toContain(" -m 8192M ");
+		expect(sandbox.assets()).toEqual([]);
+	});
+
+	test("a dry run reads back in a shell as the very arguments of --json", async () => {
+		const plain = await sandbox.run(["--dry-run"]);
+		const json = JSON.parse((await sandbox.run(["--dry-run", "--json"])).stdout) as {
+			argv: string[];
+			env: Record<string, string>;
+		};
+		const words = plain.stdout.trim().replace(/^(?:[A-Z_]+=\S+ )*/, "");
+		const echoed = await tool(["sh", "-c", `printf '%s\\n' ${words}`]);
+		expect(echoed.stdout.trimEnd().split("\n")).toEqual(json.argv);
+	});
+
+	test.each(["run", "config", "clean", "version"])("%s --help", async (verb) => {
+		const { code, stdout } = await sandbox.run([verb, "--help"]);
+		expect(code).toBe(0);
+		expect(stdout).toContain(`virtualghost ${verb}`);
+	});
+
+	test("version --assets names what is inside, the terminal first", async () => {
+		const { stdout } = await sandbox.run(["version", "--assets", "--json"]);
+		const { assets } = JSON.parse(stdout) as {
+			assets: { terminal: { name: string; standIn: boolean }; packages: { root: unknown[] } };
+		};
+		expect(assets.terminal.name === "ghostty").toBe(!assets.terminal.standIn);
+		expect(assets.packages.root.length).toBeGreaterThan(100);
+		expect((await sandbox.run(["version", "--assets"])).stdout).toContain(assets.terminal.name);
+	});
+
+	test("config --init, --show, and its path", async () => {
+		const first = await sandbox.run(["config", "--init"]);
+		expect(first.code).toBe(0);
+		const again = await sandbox.run(["config", "--init"]);
+		expect([again.code, again.stderr]).toEqual([1, expect.stringContaining("it is there already")]);
+		const shown = await sandbox.run(["config", "--show"], { env: { VIRTUALGHOST_MEMORY: "3G" } });
+		expect(shown.stdout).toMatch(/memory = .*VIRTUALGHOST_MEMORY/);
+		expect((await sandbox.run(["config"])).stdout).toContain(join(sandbox.home, ".config/virtualghost/config.toml"));
+	});
+});
+
+describe("refusals: one message that names everything, exit code 2", () => {
+	test.each([
+		[["--memory", "8X"], "--memory"],
+		[["--vcpus", "0"], "--vcpus"],
+		[["--accel", "magic"], "--accel"],
+		[["--frobnicate"], "frobnicate"],
+		[["config", "--init", "--show"], "exclude each other"],
+		[["nonsense"], "nonsense"],
+		[["--screenshot", "x.png"], "--screenshot belongs to --headless-test"],
+		[["--kernel", "/nonexistent/vmlinuz", "--headless-test"], "/nonexistent/vmlinuz"],
+		[["--qemu", "/bin/true", "--headless-test"], "is not a QEMU"],
+		[["--gpu", "virgl", "--headless-test", "--display", "none"], "needs a display"],
+	])("%p", async (args, message) => {
+		const { code, stderr, stdout } = await sandbox.run(args);
+		expect([code, stderr]).toEqual([2, expect.stringContaining(message)]);
+		expect(stdout).toBe("");
+		expect(stderr).not.toContain("defect");
+	});
+
+	test("a file with three mistakes: all three, with their places", async () => {
+		const file = join(sandbox.root, "bad.toml");
+		writeFileSync(file, '[vm]\nvcpus = 0\nmemroy = "4G"\n\n[gpu]\nmode = "fast"\n');
+		const { code, stderr } = await sandbox.run(["--dry-run"], { env: { VIRTUALGHOST_CONFIG: file } });
+		expect(code).toBe(2);
+		expect(stderr).toContain(`${file}:2:`);
+		expect(stderr).toMatch(/bad\.toml:3:1: .*did you mean "?vm\.memory|bad\.toml:3:1: .*memory/);
+		expect(stderr).toContain(`${file}:6:`);
+	});
+
+	test("no display: says so and what to do, writes nothing", async () => {
+		const { code, stderr } = await sandbox.run([]);
+		expect([code, stderr]).toEqual([1, expect.stringContaining("There is no display")]);
+		expect(sandbox.assets()).toEqual([]);
+	});
+});
+
+describe("surroundings that are not as they should be", () => {
+	test("no HOME at all: the account's own is used", async () => {
+		const { code, stdout } = await sandbox.run(["config"], { env: { HOME: "" } });
+		expect(code).toBe(0);
+		expect(stdout).toMatch(/config: \/.+\/\.config\/virtualghost/);
+	});
+
+	test("a HOME that cannot be written", async () => {
+		const { code, stderr } = await sandbox.run(["--headless-test"], { env: { HOME: "/proc" } });
+		expect(code).toBe(1);
+		expect(stderr).toMatch(/cannot be made/);
+		expect(stderr).not.toContain("defect");
+	});
+
+	test("a runtime folder that others can enter is refused", async () => {
+		using other = new Sandbox();
+		mkdirSync(join(other.runtime, "virtualghost"));
+		chmodSync(join(other.runtime, "virtualghost"), 0o777);
+		const { code, stderr } = await other.run(["--headless-test"]);
+		expect([code, stderr]).toEqual([1, expect.stringContaining("not private")]);
+	});
+
+	test("clean with nothing there", async () => {
+		using other = new Sandbox();
+		const { code, stdout } = await other.run(["clean"]);
+		expect([code, stdout]).toEqual([0, expect.stringContaining("removed 0.0 MiB")]);
+	});
+});

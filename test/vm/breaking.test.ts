@@ -1,0 +1,123 @@
+/** What people and machines do to a program: kill it, start it twice, fill the disk, feed it garbage. */
+import { expect, test } from "bun:test";
+import { randomBytes } from "node:crypto";
+import { mkdirSync, truncateSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { BOOT_TIMEOUT_MS, Sandbox, tool } from "./harness.ts";
+
+/** Names that only something half-done has. */
+const halfDone = (names: readonly string[]) => names.filter((name) => name.endsWith(".tmp"));
+
+test(
+	"kill -9 of the launcher at ten moments of the start leaves no QEMU and no half-extracted cache",
+	async () => {
+		using sandbox = new Sandbox();
+		// From the first milliseconds of the extraction to well after the guest is up.
+		const moments = [30, 120, 300, 600, 1000, 1600, 2500, 5000, 12_000, 25_000].map(
+			(ms) => ms * (0.7 + 0.6 * Math.random()),
+		);
+		for (const ms of moments) {
+			const started = sandbox.start(["run", "--headless-test", "--accel", "tcg"]);
+			await Bun.sleep(ms);
+			started.kill("SIGKILL");
+			await started.outcome;
+			const left = await sandbox.lingering(10);
+			expect([Math.round(ms), left]).toEqual([Math.round(ms), []]);
+		}
+		const next = await sandbox.run(["run", "--headless-test", "--accel", "tcg"]);
+		expect([next.code, next.stdout]).toEqual([0, expect.stringContaining("all 11 checks passed")]);
+		expect(halfDone(sandbox.assets())).toEqual([]);
+		expect(sandbox.instances()).toEqual([]);
+	},
+	3 * BOOT_TIMEOUT_MS,
+);
+
+test(
+	"two first runs at once both pass",
+	async () => {
+		using sandbox = new Sandbox();
+		const args = ["run", "--headless-test", "--accel", "tcg"];
+		const outcomes = await Promise.all([sandbox.run(args), sandbox.run(args)]);
+		for (const { code, stdout } of outcomes)
+			expect([code, stdout]).toEqual([0, expect.stringContaining("all 11 checks passed")]);
+		expect(halfDone(sandbox.assets())).toEqual([]);
+		expect(sandbox.assets().length).toBe(5);
+		expect(sandbox.instances()).toEqual([]);
+		expect(sandbox.processes()).toEqual([]);
+	},
+	3 * BOOT_TIMEOUT_MS,
+);
+
+test(
+	"a damaged cache file is extracted again",
+	async () => {
+		using sandbox = new Sandbox();
+		const first = sandbox.start(["run", "--headless-test", "--accel", "tcg", "-v"]);
+		await first.says("booting");
+		first.kill("SIGKILL");
+		await first.outcome;
+		await sandbox.lingering(10);
+		const kernel = sandbox.assets().find((name) => name.startsWith("kernel-")) ?? "";
+		truncateSync(join(sandbox.cache, "assets", kernel), 1000);
+		const second = sandbox.start(["run", "--headless-test", "--accel", "tcg", "-v"]);
+		await second.says("booting");
+		expect(Bun.file(join(sandbox.cache, "assets", kernel)).size).toBeGreaterThan(5e6);
+		second.kill("SIGTERM");
+		expect((await second.outcome).code).toBe(143);
+		expect(await sandbox.lingering(10)).toEqual([]);
+	},
+	BOOT_TIMEOUT_MS,
+);
+
+test.skipIf(process.getuid?.() !== 0)("a full disk: a clear message, and nothing is left behind", async () => {
+	using sandbox = new Sandbox();
+	const small = join(sandbox.root, "small");
+	mkdirSync(small);
+	expect((await tool(["mount", "-t", "tmpfs", "-o", "size=60m,mode=700", "tmpfs", small])).code).toBe(0);
+	try {
+		const { code, stderr } = await sandbox.run(["run", "--headless-test"], { env: { XDG_CACHE_HOME: small } });
+		expect([code, stderr]).toEqual([1, expect.stringContaining("The disk is full")]);
+		const left = (await tool(["find", small, "-type", "f", "-name", ".*.tmp"])).stdout;
+		expect(left).toBe("");
+		expect(sandbox.instances()).toEqual([]);
+	} finally {
+		await tool(["umount", small]);
+	}
+});
+
+test(
+	"a root file system that is none: the guest says so, and QEMU is gone",
+	async () => {
+		using sandbox = new Sandbox();
+		const garbage = join(sandbox.root, "garbage.img");
+		writeFileSync(garbage, randomBytes(1024 * 1024));
+		const { code, stdout, stderr } = await sandbox.run([
+			"run",
+			"--headless-test",
+			"--accel",
+			"tcg",
+			"--rootfs",
+			garbage,
+		]);
+		expect(code).toBe(1);
+		expect(stdout + stderr).toMatch(/root/i);
+		expect(sandbox.processes()).toEqual([]);
+		expect(sandbox.instances()).toEqual([]);
+	},
+	BOOT_TIMEOUT_MS,
+);
+
+test(
+	"a kernel that is none: QEMU's own words, not a hang",
+	async () => {
+		using sandbox = new Sandbox();
+		const garbage = join(sandbox.root, "vmlinuz");
+		writeFileSync(garbage, randomBytes(64 * 1024));
+		const args = ["run", "--headless-test", "--accel", "tcg", "--kernel", garbage, "--boot-timeout", "20"];
+		const { code, stderr } = await sandbox.run(args);
+		expect([code, stderr]).toEqual([1, expect.stringContaining("did not start")]);
+		expect(sandbox.processes()).toEqual([]);
+		expect(sandbox.instances()).toEqual([]);
+	},
+	BOOT_TIMEOUT_MS,
+);

@@ -1,0 +1,59 @@
+/** A real X server without a screen, for the tests of the window. */
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { tool } from "./harness.ts";
+
+export class XServer implements AsyncDisposable {
+	readonly display: string;
+	readonly #child: ChildProcess;
+
+	private constructor(child: ChildProcess, display: string) {
+		this.#child = child;
+		this.display = display;
+	}
+
+	/** `-displayfd` picks a free display and tells when it is ready: nothing to poll. */
+	static async start(size = "1400x900x24"): Promise<XServer> {
+		const child = spawn("Xvfb", ["-displayfd", "3", "-screen", "0", size, "+extension", "GLX", "-nolisten", "tcp"], {
+			stdio: ["ignore", "ignore", "ignore", "pipe"],
+		});
+		const ready = child.stdio[3];
+		if (!ready || !("once" in ready)) throw new Error("no display descriptor");
+		const [line] = (await Promise.race([
+			once(ready, "data"),
+			once(child, "exit").then(() => {
+				throw new Error("Xvfb ended");
+			}),
+		])) as [Buffer];
+		return new XServer(child, `:${line.toString().trim()}`);
+	}
+
+	get env(): Record<string, string> {
+		return { DISPLAY: this.display };
+	}
+
+	/** The whole screen as PNG. */
+	async screenshot(path: string): Promise<void> {
+		const { code, stderr } = await tool(["import", "-window", "root", path], this.env);
+		if (code !== 0) throw new Error(stderr);
+	}
+
+	/** Share of pixels (0-1) of a PNG that differ from its most common colour. */
+	static async drawnShare(path: string): Promise<number> {
+		const { stdout } = await tool(["convert", path, "-format", "%c", "histogram:info:-"]);
+		const counts = stdout
+			.split("\n")
+			.map((line) => Number.parseInt(line, 10))
+			.filter((count) => count > 0);
+		const total = counts.reduce((sum, count) => sum + count, 0);
+		return total === 0 ? 0 : 1 - Math.max(...counts) / total;
+	}
+
+	async [Symbol.asyncDispose](): Promise<void> {
+		if (this.#child.exitCode !== null) return;
+		const gone = once(this.#child, "exit");
+		this.#child.kill("SIGTERM");
+		await gone;
+	}
+}

@@ -1,0 +1,140 @@
+/** The launcher: one executable with the assets inside, for any target, from npm's copies of Bun. */
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { helpTexts } from "../../src/cli/help-texts.ts";
+import { Fault } from "../../src/errors.ts";
+import type { Manifest } from "../../src/vm/manifest.ts";
+import { bundleHash, EXTERNAL } from "./agent.ts";
+import { commitOf } from "./assets.ts";
+import type { Context } from "./context.ts";
+import { hashPaths, hashValue } from "./hash.ts";
+import { say, task } from "./progress.ts";
+import { run } from "./run.ts";
+import { runtimePath, runtimeStep } from "./runtime.ts";
+import { hostTarget, PLATFORMS, type Target } from "./targets.ts";
+
+const MAIN = "src/main.ts";
+
+const COMPILE_FLAGS = [
+	// Splitting keeps the launcher's code out of the way of the quick answers.
+	...["--compile", "--minify", "--splitting", "--format=esm"],
+	// A launcher must not take settings from whatever folder it is started in.
+	...["--no-compile-autoload-dotenv", "--no-compile-autoload-bunfig"],
+	// QEMU and the helpers die with the launcher, kill -9 included.
+	"--compile-exec-argv=--no-orphans",
+] as const;
+
+/** Makes `dist/virtualghost` (`dist/virtualghost-<target>` for another platform than this) and returns its path. */
+export async function buildBinary(context: Context, target: Target, manifest: Manifest | null): Promise<string> {
+	const platform = PLATFORMS[target];
+	const name = `virtualghost${target === hostTarget() ? "" : `-${target}`}${platform.suffix}`;
+	const output = join(context.repo, "dist", name);
+	const entry = join(context.repo, "dist/gen", `entry-${target}.ts`);
+	const embedded = manifest === null ? null : withoutQemu(manifest, platform.qemu);
+	const source = embedded === null ? launcherWithoutAssets() : launcherWithAssets(embedded);
+	const texts = JSON.stringify(await helpTexts());
+	const runtime = await runtimeStep(context, target, platform);
+	const commit = commitOf(context.repo);
+	const key = hashValue([
+		source,
+		texts,
+		runtime.key,
+		embedded,
+		commit,
+		Bun.version,
+		await bundleHash(join(context.repo, MAIN)),
+		hashPaths(context.repo, ["vm-assets/build/binary.ts", "vm-assets/build/targets.ts"]),
+	]);
+	const keyFile = join(context.repo, "dist/gen", `${name}.key`);
+	if (existsSync(output) && existsSync(keyFile) && readFileSync(keyFile, "utf8") === key) {
+		say(`· ${name}: unchanged`);
+		return output;
+	}
+	mkdirSync(join(context.repo, "dist/gen"), { recursive: true });
+	writeFileSync(join(context.repo, "dist/gen", `launcher-${target}.ts`), source);
+	writeFileSync(join(context.repo, "dist/gen/help.json"), texts);
+	writeFileSync(entry, entrySource(target));
+	if (embedded !== null)
+		writeFileSync(join(context.repo, "dist/gen", manifestName(embedded)), JSON.stringify(embedded));
+	await task(`${name} for ${target}`, () =>
+		compile(context, { entry, target, runtime: runtimePath(runtime), commit, output }),
+	);
+	writeFileSync(keyFile, key);
+	say(`  ${name}: ${(statSync(output).size / 1e6).toFixed(0)} MB`);
+	return output;
+}
+
+interface Compilation {
+	readonly entry: string;
+	readonly target: Target;
+	/** Bun's executable to put the code into. */
+	readonly runtime: string;
+	readonly commit: string | null;
+	readonly output: string;
+}
+
+/** The compiler names the code inside after the output file, so it gets its final name, in a folder of its own. */
+async function compile(context: Context, { entry, target, runtime, commit, output }: Compilation): Promise<void> {
+	const folder = join(context.repo, "dist", `.tmp-${process.pid}`);
+	mkdirSync(folder, { recursive: true });
+	try {
+		const temporary = join(folder, output.slice(output.lastIndexOf("/") + 1));
+		const argv = [
+			...[process.execPath, "build", ...COMPILE_FLAGS, `--target=${PLATFORMS[target].bun}`],
+			`--compile-executable-path=${runtime}`,
+			// Bytecode halves the time to the first answer; it is made for the machine that makes it.
+			...(target === hostTarget() ? ["--bytecode"] : []),
+			...EXTERNAL.flatMap((name) => ["--external", name]),
+			...["--define", `VIRTUALGHOST_COMMIT=${commit === null ? "null" : JSON.stringify(commit)}`],
+			...[entry, `--outfile=${temporary}`],
+		];
+		await run(argv, { log: join(context.cache, "logs", "binary.log"), cwd: context.repo });
+		if (!existsSync(temporary)) throw new Fault("bun build ended well but left no executable");
+		renameSync(temporary, output);
+	} finally {
+		rmSync(folder, { recursive: true, force: true });
+	}
+}
+
+/** Where QEMU is not embedded, the launcher uses the system's. */
+function withoutQemu(manifest: Manifest, qemu: boolean): Manifest {
+	if (qemu) return manifest;
+	say("  no QEMU inside: the launcher will use the one installed on the system");
+	const assets = manifest.assets.filter((asset) => asset.name !== "qemu");
+	return { ...manifest, qemu: null, assets, packages: { ...manifest.packages, qemu: [] } };
+}
+
+function manifestName(manifest: Manifest): string {
+	return `manifest-${manifest.arch}${manifest.qemu === null ? "-no-qemu" : ""}.json`;
+}
+
+/** The entry answers what needs no code of the launcher's, and loads the launcher for the rest. */
+export function entrySource(target: Target): string {
+	return [
+		"// Made by vm-assets/build/binary.ts.",
+		'import { answerQuickly } from "../../src/quick-answer.ts";',
+		'import texts from "./help.json" with { type: "json" };',
+		"",
+		`if (!answerQuickly(process.argv.slice(2), texts)) await import("./launcher-${target}.ts");`,
+		"",
+	].join("\n");
+}
+
+export function launcherWithAssets(manifest: Manifest): string {
+	const imports = manifest.assets.map(
+		({ name, file }) => `import ${name} from "../assets/${manifest.arch}/${file}" with { type: "file" };`,
+	);
+	return [
+		"// Made by vm-assets/build/binary.ts.",
+		...imports,
+		`import manifest from "./${manifestName(manifest)}" with { type: "json" };`,
+		'import { main } from "../../src/main.ts";',
+		"",
+		`await main({ manifest, files: { ${manifest.assets.map(({ name }) => name).join(", ")} } });`,
+		"",
+	].join("\n");
+}
+
+export function launcherWithoutAssets(): string {
+	return 'import { main } from "../../src/main.ts";\n\nawait main({ manifest: null, files: {} });\n';
+}

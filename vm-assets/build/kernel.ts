@@ -1,0 +1,153 @@
+/** The guest's kernel: Debian's own, as it is, and the modules that modules.list names with all they depend on. */
+import { copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { Fault } from "../../src/errors.ts";
+import { type Step, step, type Work } from "./cache.ts";
+import { type Context, debianArch } from "./context.ts";
+import { makeTree, parseList, TREE_RECIPE } from "./debian.ts";
+import { copyDebRecords, KEEP_DEBS } from "./packages.ts";
+import { toolsTree } from "./tools.ts";
+import { inTree } from "./tree.ts";
+
+const MODULES_LIST = "vm-assets/kernel/modules.list";
+
+/** Products of the kernel step, relative to its folder. */
+export const KERNEL = {
+	image: "kernel",
+	/** `lib/modules/<version>` with decompressed modules and depmod's indexes. */
+	modules: "modules",
+	version: "version",
+	packages: "packages.json",
+} as const;
+
+export async function kernelStep(context: Context, tools: Step): Promise<Step> {
+	const tree = await step(context, {
+		name: "kernel-tree",
+		title: "kernel package",
+		recipe: [...TREE_RECIPE, "vm-assets/build/packages.ts"],
+		parameters: { package: "linux-image" },
+		make: async ({ dir, log, detail }) => {
+			const arch = debianArch(context.arch);
+			const options = KEEP_DEBS;
+			await makeTree({ variant: "extract", packages: [`linux-image-${arch}`], arch, options }, dir, log, detail);
+			await copyDebRecords(dir);
+		},
+	});
+	return step(context, {
+		name: "kernel",
+		title: "kernel and modules",
+		recipe: [MODULES_LIST, "vm-assets/build/kernel.ts"],
+		uses: [tools, tree],
+		make: (work) => extractKernel(context, tools, tree, work),
+	});
+}
+
+async function extractKernel(context: Context, tools: Step, tree: Step, { dir, log }: Work): Promise<void> {
+	const from = join(tree.dir, "tree");
+	const version = kernelVersion(from);
+	copyFileSync(join(from, "boot", `vmlinuz-${version}`), join(dir, KERNEL.image));
+	copyFileSync(join(tree.dir, "packages.json"), join(dir, KERNEL.packages));
+	writeFileSync(join(dir, KERNEL.version), version);
+	const modules = join("lib/modules", version);
+	const source = join(from, "usr", modules);
+	// depmod reads compressed modules, but puts its index beside them: work on a list, not on the cached tree.
+	const mounts = [
+		{ from: join(from, "usr"), as: "kernel" },
+		{ from: dir, as: "out" },
+	];
+	const index = ["depmod", "-b", "/mnt/kernel", "-o", "/mnt/out/index", version];
+	mkdirSync(join(dir, "index"));
+	await inTree({ tree: toolsTree(tools), argv: index, mounts }, { log });
+	const chosen = resolveModules(
+		parseList(readFileSync(join(context.repo, MODULES_LIST), "utf8")),
+		readFileSync(join(dir, "index", modules, "modules.dep"), "utf8"),
+		readFileSync(join(dir, "index", modules, "modules.softdep"), "utf8"),
+		readFileSync(join(source, "modules.builtin"), "utf8"),
+	);
+	if (chosen.missing.length > 0) {
+		throw new Fault(`kernel ${version} has no module ${chosen.missing.join(", ")}`, {
+			fix: `Correct ${MODULES_LIST}.`,
+		});
+	}
+	const target = join(dir, KERNEL.modules, modules);
+	for (const path of chosen.paths) {
+		mkdirSync(dirname(join(target, path)), { recursive: true });
+		cpSync(join(source, path), join(target, path));
+	}
+	for (const name of ["modules.builtin", "modules.builtin.modinfo", "modules.order"])
+		cpSync(join(source, name), join(target, name));
+	// EROFS compresses them again, better; and the guest loads them without an xz decoder.
+	const unpack =
+		'find "$1" -name "*.ko.xz" -print0 | xargs -0 -r xz -d && depmod -b /mnt/out/modules "$2" && rm -r /mnt/out/index';
+	const argv = ["sh", "-euc", unpack, "unpack", `/mnt/out/${KERNEL.modules}`, version];
+	await inTree({ tree: toolsTree(tools), argv, mounts }, { log });
+}
+
+function kernelVersion(tree: string): string {
+	const versions = existsSync(join(tree, "usr/lib/modules")) ? readdirSync(join(tree, "usr/lib/modules")) : [];
+	const [version, second] = versions;
+	if (version === undefined || second !== undefined) {
+		throw new Fault(`the kernel package holds ${versions.length} kernels, one was expected`, {
+			why: versions.join(" "),
+		});
+	}
+	return version;
+}
+
+export interface Resolved {
+	/** Module files by path under lib/modules/<version>, each after what it depends on. */
+	readonly paths: readonly string[];
+	/** Names that are neither a module nor built in. */
+	readonly missing: readonly string[];
+}
+
+/** Finds the files of modules and of all they depend on, soft dependencies included where they exist. */
+export function resolveModules(wanted: readonly string[], dep: string, softdep: string, builtin: string): Resolved {
+	const modules = parseDep(dep);
+	const soft = parseSoftdep(softdep);
+	const builtins = new Set(parseList(builtin).map(moduleName));
+	const paths = new Set<string>();
+	const visiting = new Set<string>();
+	const missing: string[] = [];
+	const add = (name: string, required: boolean) => {
+		const found = modules.get(name);
+		if (found === undefined) {
+			if (required && !builtins.has(name)) missing.push(name);
+			return;
+		}
+		if (visiting.has(name)) return;
+		visiting.add(name);
+		for (const other of soft.get(name) ?? []) add(other, false);
+		for (const other of found.needs) add(moduleName(other), true);
+		paths.add(found.path);
+	};
+	for (const name of wanted) add(name.replaceAll("-", "_"), true);
+	return { paths: [...paths], missing };
+}
+
+/** `kernel/fs/erofs/erofs.ko.xz` → `erofs`. */
+export function moduleName(path: string): string {
+	const base = path.slice(path.lastIndexOf("/") + 1);
+	return base.replace(/\.ko(\.\w+)?$/, "").replaceAll("-", "_");
+}
+
+function parseDep(text: string): Map<string, { path: string; needs: string[] }> {
+	const result = new Map<string, { path: string; needs: string[] }>();
+	for (const line of text.split("\n")) {
+		const [path, needs] = line.split(":");
+		if (path === undefined || needs === undefined) continue;
+		result.set(moduleName(path), { path, needs: needs.trim().split(/\s+/).filter(Boolean) });
+	}
+	return result;
+}
+
+function parseSoftdep(text: string): Map<string, string[]> {
+	const result = new Map<string, string[]>();
+	for (const line of text.split("\n")) {
+		const [keyword, name, ...others] = line.split(/\s+/);
+		if (keyword !== "softdep" || name === undefined) continue;
+		const names = others.filter((word) => word !== "" && !word.endsWith(":")).map((word) => word.replaceAll("-", "_"));
+		result.set(name.replaceAll("-", "_"), [...(result.get(name) ?? []), ...names]);
+	}
+	return result;
+}

@@ -1,0 +1,54 @@
+/** `manifest.json`: what the assets are and what they were made of (src/vm/manifest.ts). */
+import { readFileSync, statSync } from "node:fs";
+import { basename, join } from "node:path";
+import packageJson from "../../package.json" with { type: "json" };
+import { type AssetName, type Manifest, manifestSchema } from "../../src/vm/manifest.ts";
+import type { Step } from "./cache.ts";
+import type { Context } from "./context.ts";
+import { hashFile } from "./hash.ts";
+import { KERNEL } from "./kernel.ts";
+import { QEMU, type QemuInfo } from "./qemu.ts";
+import { ROOT, type RootInfo } from "./root.ts";
+
+export type AssetFiles = Readonly<Record<AssetName, string>>;
+
+export interface DescribedSteps {
+	readonly kernel: Step;
+	readonly root: Step;
+	readonly qemu: Step;
+}
+
+export async function makeManifest(
+	context: Context,
+	files: AssetFiles,
+	steps: DescribedSteps,
+	commit: string | null,
+): Promise<Manifest> {
+	const root = readJson(join(steps.root.dir, ROOT.info)) as RootInfo;
+	const qemu = readJson(join(steps.qemu.dir, QEMU.info)) as QemuInfo;
+	const assets = Object.entries(files).map(async ([name, path]) => ({
+		name,
+		file: basename(path),
+		bytes: statSync(path).size,
+		sha256: await hashFile(path),
+	}));
+	return manifestSchema.parse({
+		schema: 1,
+		arch: context.arch,
+		builder: { virtualghost: packageJson.version, bun: Bun.version, commit },
+		distribution: root.distribution,
+		kernel: { version: readFileSync(join(steps.kernel.dir, KERNEL.version), "utf8") },
+		terminal: root.terminal,
+		qemu: { version: qemu.version, glibc: qemu.glibc, libstdcxx: qemu.libstdcxx },
+		assets: await Promise.all(assets),
+		packages: {
+			root: root.packages,
+			kernel: readJson(join(steps.kernel.dir, KERNEL.packages)),
+			qemu: qemu.packages,
+		},
+	});
+}
+
+function readJson(path: string): unknown {
+	return JSON.parse(readFileSync(path, "utf8"));
+}

@@ -51,6 +51,8 @@ export function childEnvironment(
 		if (value === undefined) continue;
 		if (NAMES.has(name) || PREFIXES.some((prefix) => name.startsWith(prefix))) kept[name] = value;
 	}
+	// Where SDL finds no display it would draw into nothing, and the user would wait for a window that never comes.
+	if (process.platform === "linux") kept.SDL_VIDEODRIVER ??= env.WAYLAND_DISPLAY ? "wayland,x11" : "x11";
 	// GTK would otherwise look for an accessibility bus, and wait.
 	return { ...kept, NO_AT_BRIDGE: "1", GTK_A11Y: "none", ...extra };
 }

@@ -34,6 +34,8 @@ export function embeddedQemu(folder: string, bundle: BundleVersions): FoundQemu 
 		...(useBundledGcc ? [join(folder, "gcc")] : []),
 		join(folder, "lib"),
 		...HOST_LIBRARY_FOLDERS.filter((path) => existsSync(path)),
+		// X11, Wayland and DRM clients: the host's go with its GL drivers; ours serve a host that lacks one.
+		join(folder, "fallback"),
 	];
 	const loader = useBundledGlibc ? join(folder, "glibc", "ld-linux-x86-64.so.2") : HOST_LOADER;
 	const start = (name: string) => [loader, "--library-path", libraries.join(":"), join(folder, "bin", name)];
@@ -50,12 +52,20 @@ export function embeddedQemu(folder: string, bundle: BundleVersions): FoundQemu 
 	};
 }
 
-/** `launch.json` of the bundle: variables whose values are paths inside it. */
+/**
+ * Variables that the bundle asks for in `launch.json`, by display; all are set, since they do not get into each other's way.
+ * `{bundle}` stands for its folder. Empty while the bundle is not extracted yet.
+ */
 function bundleEnvironment(folder: string): Record<string, string> {
 	const path = join(folder, "launch.json");
 	if (!existsSync(path)) return {};
-	const parsed = JSON.parse(readFileSync(path, "utf8")) as { env?: Record<string, string> };
-	return Object.fromEntries(Object.entries(parsed.env ?? {}).map(([key, value]) => [key, join(folder, value)]));
+	const { environment } = JSON.parse(readFileSync(path, "utf8")) as {
+		environment: Record<string, Record<string, string>>;
+	};
+	const variables = Object.assign({}, ...Object.values(environment)) as Record<string, string>;
+	return Object.fromEntries(
+		Object.entries(variables).map(([key, value]) => [key, value.replaceAll("{bundle}", folder)]),
+	);
 }
 
 /** "6.0.30" of libstdc++.so.6.0.30, or null without one. */

@@ -19,13 +19,16 @@ export interface Fallback {
 }
 
 /** QEMU's and its libraries' words when a window with OpenGL cannot be made. */
-const GL_FAILURE =
-	/opengl|\begl\b|\bglx\b|virgl|gtk initialization|could not initialize sdl|gl context|dri[23]|gl=on|drm render/i;
+const GL_FAILURE = /opengl|\begl\b|\bglx\b|virgl|gl context|dri[23]|gl=on|drm render/i;
+/** The window system itself cannot be reached. */
+const DISPLAY_FAILURE =
+	/gtk initialization failed|could not initialize sdl|cannot open display|no available video device/i;
 /** The same KVM runs the guest once this feature is not asked for; common on nested CI runners. */
 const MSR_FAILURE = /MSR 0x10a/i;
 
 /** The next attempt, or null if this failure is the user's answer. */
 export function nextAttempt(config: Config, plan: MachinePlan, failure: EarlyFailure): Fallback | null {
+	if (isDisplayFailure(failure)) return null;
 	const glBroken = plan.gpu === "virgl" && GL_FAILURE.test(failure.output);
 	if (glBroken) {
 		if (config.gpu.mode !== "auto") return null;
@@ -46,6 +49,11 @@ export function nextAttempt(config: Config, plan: MachinePlan, failure: EarlyFai
 		warning: `${plan.accelerator.toUpperCase()} cannot run the guest here (${describe(failure)}); using software emulation, which is slow`,
 		blames: "accelerator",
 	};
+}
+
+/** Nothing else to try will open a window then. */
+export function isDisplayFailure(failure: EarlyFailure): boolean {
+	return DISPLAY_FAILURE.test(failure.output);
 }
 
 /** One line about the failure, for warnings and errors. */

@@ -5,7 +5,7 @@ import { childEnvironment } from "../host/child-environment.ts";
 import type { FoundQemu } from "../host/qemu.ts";
 import { decide, type RunFacts } from "../plan/decide.ts";
 import type { HostFacts, ImagePaths } from "../plan/facts.ts";
-import { describe, type EarlyFailure, nextAttempt } from "../plan/fallback.ts";
+import { describe, type EarlyFailure, isDisplayFailure, nextAttempt } from "../plan/fallback.ts";
 import type { MachinePlan } from "../plan/machine-plan.ts";
 import { openInheritedChannels, openTcpChannels } from "./channels.ts";
 import type { RunCredentials } from "./credentials.ts";
@@ -79,6 +79,13 @@ function recallFallback({ config, host, state, hostKey, report }: BootRequest): 
 function stepDown(request: BootRequest, plan: MachinePlan, failure: EarlyFailure): NonNullable<RunFacts["fallback"]> {
 	const next = nextAttempt(request.config, plan, failure);
 	request.logs.note(`${plan.accelerator}/${plan.gpu} failed: ${describe(failure)}`);
+	if (isDisplayFailure(failure)) {
+		throw new Fault("The window could not be opened", {
+			why: describe(failure),
+			fix: "check that DISPLAY or WAYLAND_DISPLAY names a display that you may use; --display none runs without a window",
+			log: request.logs.path("qemu"),
+		});
+	}
 	if (!next) {
 		throw new Fault(`The virtual machine did not start with ${plan.accelerator.toUpperCase()}`, {
 			why: describe(failure),

@@ -22,6 +22,7 @@ export class GuestWatch {
 	fatal: string | null = null;
 	/** Set where guest and launcher speak different protocols. */
 	foreignProtocol: { readonly protocol: number; readonly version: string } | null = null;
+	readonly #seen = new Set<Stage>();
 	readonly #waiting = new Map<Stage, { promise: Promise<void>; resolve: () => void }>();
 
 	constructor(streams: { serial: Duplex; events: Duplex }, serialLog: LogFile) {
@@ -44,7 +45,13 @@ export class GuestWatch {
 		return this.#waiting.get(stage)?.promise ?? Promise.resolve();
 	}
 
+	/** Whether the guest has reached `stage` by now. */
+	has(stage: Stage): boolean {
+		return this.#seen.has(stage);
+	}
+
 	#mark(stage: Stage): void {
+		this.#seen.add(stage);
 		this.#waiting.get(stage)?.resolve();
 	}
 

@@ -1,4 +1,4 @@
-/** The one way in which a machine is ended: ask the guest, then QMP, then TERM, then KILL. Each interrupt skips ahead. */
+/** The one way in which a machine is ended: ask the guest (through its agent), then QMP, then TERM, then KILL. Each interrupt skips ahead. */
 import type { Interrupts } from "../interrupts.ts";
 import type { Machine } from "./machine.ts";
 
@@ -18,7 +18,9 @@ export async function stopMachine(machine: Machine, interrupts: Interrupts): Pro
 		return !machine.child.running;
 	};
 	const patience = machine.plan.accelerator === "tcg" ? ASK_GUEST_MS.tcg : ASK_GUEST_MS.hardware;
-	if (await step(patience, () => askGuest(machine))) return { orderly: true };
+	// Before its agent is up nothing in the guest listens, and nothing in it is worth waiting for.
+	const listens = machine.guest.has("agent") && machine.plan.control.kind !== "none";
+	if (listens && (await step(patience, () => askGuest(machine)))) return { orderly: true };
 	if (await step(QMP_QUIT_MS, () => machine.qmp.execute("quit"))) return { orderly: false };
 	if (await step(TERM_MS, () => machine.child.kill("SIGTERM"))) return { orderly: false };
 	machine.child.kill("SIGKILL");
@@ -26,12 +28,7 @@ export async function stopMachine(machine: Machine, interrupts: Interrupts): Pro
 	return { orderly: false };
 }
 
-/** Through the agent where it is up, else by the power button. */
 async function askGuest(machine: Machine): Promise<void> {
-	try {
-		using session = await machine.login();
-		await session.control({ op: "poweroff" });
-	} catch {
-		await machine.qmp.execute("system_powerdown");
-	}
+	using session = await machine.login();
+	await session.control({ op: "poweroff" });
 }

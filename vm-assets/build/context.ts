@@ -29,10 +29,10 @@ export function debianArch(arch: Arch): string {
 }
 
 export function cacheFolder(env: Readonly<Record<string, string | undefined>>): string {
-	const chosen = env["VIRTUALGHOST_BUILD_CACHE"];
+	const chosen = env.VIRTUALGHOST_BUILD_CACHE;
 	if (chosen !== undefined && chosen !== "") return chosen;
-	const xdg = env["XDG_CACHE_HOME"];
-	return join(xdg !== undefined && xdg.startsWith("/") ? xdg : join(homedir(), ".cache"), "virtualghost-build");
+	const xdg = env.XDG_CACHE_HOME;
+	return join(xdg?.startsWith("/") ? xdg : join(homedir(), ".cache"), "virtualghost-build");
 }
 
 /** Throws a Fault where assets cannot be made at all. */

@@ -23,7 +23,7 @@ export const TREE_RECIPE = ["vm-assets/build/debian.ts", "vm-assets/build/tree.t
  * machine's owner has chosen one already.
  */
 export async function findMirror(log: string): Promise<Mirror> {
-	const given = process.env["DEBIAN_MIRROR"];
+	const given = process.env.DEBIAN_MIRROR;
 	if (given !== undefined && given !== "") return mirrorFrom(given);
 	const format = "$(ORIGIN)|$(CODENAME)|$(REPO_URI)";
 	const listing = await runText(["apt-get", "indextargets", "--format", format, "Created-By: Packages"], { log }).catch(
@@ -55,7 +55,7 @@ export function parseIndexTargets(listing: string): Mirror | null {
 
 function mirrorFrom(address: string): Mirror {
 	const main = address.replace(/\/+$/, "");
-	return { main, security: process.env["DEBIAN_SECURITY_MIRROR"] ?? `${main}-security` };
+	return { main, security: process.env.DEBIAN_SECURITY_MIRROR ?? `${main}-security` };
 }
 
 export interface TreeSpec {

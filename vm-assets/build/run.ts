@@ -49,7 +49,7 @@ function spawn(argv: readonly string[], options: RunOptions) {
 	try {
 		return Bun.spawn([...argv], {
 			...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-			env: { PATH: process.env["PATH"] ?? "", HOME: process.env["HOME"] ?? "/", LC_ALL: "C.UTF-8", ...options.env },
+			env: { PATH: process.env.PATH ?? "", HOME: process.env.HOME ?? "/", LC_ALL: "C.UTF-8", ...options.env },
 			stdin: options.input === undefined ? "ignore" : new TextEncoder().encode(options.input),
 			stdout: "pipe",
 			stderr: "pipe",

@@ -97,6 +97,14 @@ describe("stepping down", () => {
 	});
 });
 
+test("a display that cannot be reached is the answer: nothing else is tried", () => {
+	const failure = { kind: "exited" as const, output: "Could not initialize SDL(x11 not available) - exiting" };
+	expect(nextAttempt(configOf(), planOf(linux, embedded), failure)).toBeNull();
+	expect(
+		nextAttempt(configOf(), planOf(linux, embedded), { kind: "exited", output: "gtk initialization failed" }),
+	).toBeNull();
+});
+
 test("versions", () => {
 	expect([
 		isAtLeast("11.1.3", "11.1.1"),

@@ -15,6 +15,8 @@ const TEST_PACKAGES = {
 	xdotool: "/usr/bin/xdotool",
 	imagemagick: "/usr/bin/convert",
 	"openssh-client": "/usr/bin/ssh",
+	// xmessage, for the error dialog.
+	"x11-utils": "/usr/bin/xmessage",
 	// The host's side of OpenGL: never part of the QEMU bundle.
 	"libgl1-mesa-dri": "/usr/lib/x86_64-linux-gnu/dri/swrast_dri.so",
 	libegl1: "/usr/lib/x86_64-linux-gnu/libEGL.so.1",

@@ -98,9 +98,14 @@ function decideDisplay(config: Config, host: HostFacts, run: RunFacts, reasons: 
 	if (run.headless) return "none";
 	if (host.platform === "darwin") return "cocoa";
 	if (host.platform === "win32") return "sdl";
-	if (host.display.x11 || host.display.wayland) {
-		reasons.push(`display: gtk (${host.display.wayland ? "Wayland" : "X11"} session found)`);
+	// docs/decisions/display.md
+	if (host.display.wayland) {
+		reasons.push("display: gtk (Wayland session found)");
 		return "gtk";
+	}
+	if (host.display.x11) {
+		reasons.push("display: sdl (X11 session found)");
+		return "sdl";
 	}
 	throw new Fault("There is no display to open a window on", {
 		why: "neither DISPLAY nor WAYLAND_DISPLAY is set",

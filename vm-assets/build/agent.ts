@@ -14,6 +14,9 @@ export const AGENT = "agent";
 /** ssh2 would load this native addon where it finds it; without it, it uses a table. */
 export const EXTERNAL = ["cpu-features"] as const;
 
+/** Bun writes where a CommonJS module lay at build time into the bundle: the builder's folders are nobody's business. */
+const SOURCE_FOLDER = { __dirname: '"/virtualghost"', __filename: '"/virtualghost/module.js"' };
+
 export async function agentStep(context: Context, musl: Step): Promise<Step> {
 	return step(context, {
 		name: "agent",
@@ -22,23 +25,31 @@ export async function agentStep(context: Context, musl: Step): Promise<Step> {
 		parameters: { bundle: await bundleHash(join(context.repo, ENTRY)), bun: Bun.version },
 		uses: [musl],
 		make: async ({ dir, log }) => {
-			// The working folder decides the names inside the executable; the repository's is the same everywhere.
 			const argv = [process.execPath, "build", ...COMPILE_FLAGS, `--target=${AGENT_TARGET}`];
-			const external = EXTERNAL.flatMap((name) => ["--external", name]);
-			await run([...argv, ...external, ENTRY, `--outfile=${join(dir, AGENT)}`], { log, cwd: context.repo });
+			await run([...argv, ...BUNDLE_FLAGS, ENTRY, `--outfile=${join(dir, AGENT)}`], { log, cwd: context.repo });
 			await verifyAgent(musl.dir, join(dir, AGENT), "", log);
 		},
 	});
 }
 
+/** Flags for every bundle of ours. */
+export const BUNDLE_FLAGS: readonly string[] = [
+	...EXTERNAL.flatMap((name) => ["--external", name]),
+	...Object.entries(SOURCE_FOLDER).flatMap(([name, value]) => ["--define", `${name}=${value}`]),
+];
+
 /** Hash of all the code that an entry point pulls in: exact, and quicker than compiling it. */
 export async function bundleHash(entry: string): Promise<string> {
-	const built = await Bun.build({ entrypoints: [entry], target: "bun", external: [...EXTERNAL], throw: true }).catch(
-		(error: unknown) => {
-			const messages = error instanceof AggregateError ? error.errors.map(String).join("\n") : reason(error);
-			throw new Fault(`${entry} cannot be bundled`, { tail: messages });
-		},
-	);
+	const built = await Bun.build({
+		entrypoints: [entry],
+		target: "bun",
+		external: [...EXTERNAL],
+		define: SOURCE_FOLDER,
+		throw: true,
+	}).catch((error: unknown) => {
+		const messages = error instanceof AggregateError ? error.errors.map(String).join("\n") : reason(error);
+		throw new Fault(`${entry} cannot be bundled`, { tail: messages });
+	});
 	const texts = await Promise.all(built.outputs.map((output) => output.text()));
 	return hashValue(texts);
 }

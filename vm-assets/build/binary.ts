@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { helpTexts } from "../../src/cli/help-texts.ts";
 import { Fault } from "../../src/errors.ts";
 import type { Manifest } from "../../src/vm/manifest.ts";
-import { bundleHash, EXTERNAL } from "./agent.ts";
+import { BUNDLE_FLAGS, bundleHash } from "./agent.ts";
 import { commitOf } from "./assets.ts";
 import type { Context } from "./context.ts";
 import { hashPaths, hashValue } from "./hash.ts";
@@ -84,7 +84,7 @@ async function compile(context: Context, { entry, target, runtime, commit, outpu
 			`--compile-executable-path=${runtime}`,
 			// Bytecode halves the time to the first answer; it is made for the machine that makes it.
 			...(target === hostTarget() ? ["--bytecode"] : []),
-			...EXTERNAL.flatMap((name) => ["--external", name]),
+			...BUNDLE_FLAGS,
 			...["--define", `VIRTUALGHOST_COMMIT=${commit === null ? "null" : JSON.stringify(commit)}`],
 			...[entry, `--outfile=${temporary}`],
 		];

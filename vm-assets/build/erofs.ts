@@ -37,6 +37,8 @@ export async function makeErofs(spec: ErofsSpec, log: string): Promise<void> {
 		...["mkfs.erofs", "--quiet", `-T${SOURCE_EPOCH}`, `-U${spec.uuid}`, `-L${spec.label}`],
 		...(spec.fast ? FAST_OPTIONS : RELEASE_OPTIONS),
 		...(spec.allRoot === true ? ["--all-root"] : []),
+		// Device nodes are the kernel's business (devtmpfs), and a build without root has none.
+		"--exclude-regex=^dev/.",
 		...[`/mnt/out/${basename(spec.image)}`, "/mnt/source"],
 	];
 	await inTree({ tree: spec.tools, argv, mounts }, { log });

@@ -4,7 +4,7 @@ import { shellQuote } from "../../../src/plan/argv.ts";
 import { keyval } from "../../../src/plan/devices/keyval.ts";
 import { argvLines, embedded, external, linux, macos, planOf, tcpChannels, windows } from "./fixtures.ts";
 
-test("Linux, KVM, virgl in a GTK window", () => {
+test("Linux, KVM, virgl in an SDL window (X11)", () => {
 	expect(argvLines(planOf(linux, embedded))).toMatchInlineSnapshot(`
 	  [
 	    "-name guest=VirtualGhost",
@@ -33,7 +33,7 @@ test("Linux, KVM, virgl in a GTK window", () => {
 	    "-blockdev driver=raw,node-name=guest,read-only=on,file.driver=file,file.filename=/c/guest",
 	    "-device virtio-blk-pci,drive=guest,serial=vg-guest",
 	    "-vga none",
-	    "-display gtk,gl=on,show-menubar=off",
+	    "-display sdl,gl=on",
 	    "-device virtio-gpu-gl-pci,id=gpu,xres=1280,yres=800",
 	    "-device virtio-keyboard-pci",
 	    "-device virtio-tablet-pci",
@@ -102,6 +102,12 @@ test("Linux, TCG, software rendering without a window", () => {
 	    "-smbios type=11,path=/run/k2",
 	  ]
 	`);
+});
+
+test("Linux, KVM, virgl in a GTK window (Wayland)", () => {
+	const wayland = { ...linux, display: { x11: ":0", wayland: "wayland-0" } };
+	const [x11Lines, waylandLines] = [argvLines(planOf(linux, embedded)), argvLines(planOf(wayland, embedded))];
+	expect(waylandLines.filter((line) => !x11Lines.includes(line))).toEqual(["-display gtk,gl=on,show-menubar=off"]);
 });
 
 test("Linux, KVM, kernel vhost-vsock, SDL", () => {

@@ -22,7 +22,7 @@ describe("what auto means", () => {
 	});
 
 	test("GPU and display by platform", () => {
-		expect(planOf(linux, embedded)).toMatchObject({ gpu: "virgl", display: "gtk" });
+		expect(planOf(linux, embedded)).toMatchObject({ gpu: "virgl", display: "sdl" });
 		expect(planOf(macos, external)).toMatchObject({ gpu: "software", display: "cocoa" });
 		expect(planOf(windows, external)).toMatchObject({ gpu: "software", display: "sdl" });
 		expect(planOf(linux, embedded, {}, { headless: true })).toMatchObject({ gpu: "software", display: "none" });

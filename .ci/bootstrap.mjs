@@ -9,7 +9,11 @@ import { fileURLToPath } from "node:url";
 const REPO = dirname(dirname(fileURLToPath(import.meta.url)));
 
 /** Debian packages by what they are for, with one file each that shows it is installed. */
-const BUILD_PACKAGES = { mmdebstrap: "/usr/bin/mmdebstrap" };
+const BUILD_PACKAGES = {
+	mmdebstrap: "/usr/bin/mmdebstrap",
+	// Ordinary users build in user namespaces with subordinate ids.
+	...(process.getuid?.() === 0 ? {} : { uidmap: "/usr/bin/newuidmap" }),
+};
 const TEST_PACKAGES = {
 	xvfb: "/usr/bin/Xvfb",
 	xdotool: "/usr/bin/xdotool",
@@ -140,8 +144,8 @@ function test(extra) {
 	const began = performance.now();
 	const bun = prepare({ ...BUILD_PACKAGES, ...TEST_PACKAGES });
 	say(`built in ${seconds(began)}`);
-	// The last line is the runner's: `N passed, N failed`.
-	run([bun, "test/run.ts", ...extra]);
+	// The last line is the runner's, also when tests fail: `N passed, N failed`.
+	process.exitCode = spawnSync(bun, ["test/run.ts", ...extra], { stdio: "inherit", cwd: REPO }).status ?? 1;
 }
 
 const [verb, ...rest] = process.argv.slice(2);

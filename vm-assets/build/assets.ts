@@ -83,8 +83,7 @@ async function allOrFirstFault<T extends readonly unknown[]>(work: { [K in keyof
 
 /** Fills a folder beside the old one and swaps them, so that nobody sees a mixture of two builds. */
 function publish(folder: string, files: readonly string[]): void {
-	const [fresh, old] = [`${folder}.new`, `${folder}.old`];
-	for (const leftover of [fresh, old]) rmSync(leftover, { recursive: true, force: true });
+	const [fresh, old] = [`${folder}.${process.pid}.new`, `${folder}.${process.pid}.old`];
 	mkdirSync(fresh, { recursive: true });
 	for (const file of files) {
 		const target = join(fresh, file.slice(file.lastIndexOf("/") + 1));

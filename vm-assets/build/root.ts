@@ -15,8 +15,8 @@ const RECIPE = "vm-assets/rootfs/debian";
 /** Package files that the user dropped in. */
 const LOCAL_PACKAGES = "vm-assets/packages";
 
-/** What replaces Ghostty, which has an emoji font of its own. */
-const STAND_IN = ["foot", "fonts-noto-color-emoji"];
+/** What replaces Ghostty, which brings an emoji font. This one is drawn in outlines: a tenth of the coloured one's 11 MB. */
+const STAND_IN = ["foot", "fonts-symbola"];
 
 export const ROOT = { image: "root.erofs", info: "info.json" } as const;
 

@@ -60,7 +60,7 @@ async function build(context: Context, target: Target, only: string | undefined,
 		return;
 	}
 	if (!hasAssets) {
-		say(`no guest images can be built for ${target} here: the launcher will ask for --kernel and --rootfs`);
+		say(`no guest images can be built for ${target} here: the launcher will say that it has none`);
 		if (only !== "assets") await buildBinary(context, target, null);
 		return;
 	}

@@ -12,7 +12,7 @@ async function main(): Promise<void> {
 		process.stdout.write(`virtualghost-agent ${packageJson.version}\n`);
 		return;
 	}
-	const credentials = readCredentials(process.env["CREDENTIALS_DIRECTORY"]);
+	const credentials = readCredentials(process.env.CREDENTIALS_DIRECTORY);
 	await listenVsock(createAgentServer(credentials), AGENT_VSOCK_PORT);
 	const watch = new SessionWatch();
 	watch.start();

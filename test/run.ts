@@ -30,7 +30,7 @@ function testFiles(folder: string, filter: string | undefined): string[] {
 
 function plan(part: string | undefined, filter: string | undefined): Check[] {
 	const unit: Check[] = [
-		{ name: "linter and formatter", argv: [join(NODE_MODULES, "biome"), "ci"], tests: false },
+		{ name: "linter and formatter", argv: [join(NODE_MODULES, "biome"), "ci", "--colors=off"], tests: false },
 		{ name: "types", argv: [join(NODE_MODULES, "tsc"), "--noEmit"], tests: false },
 		{ name: "unit tests", argv: [BUN, "test", "test/unit"], tests: true },
 	];

@@ -9,6 +9,7 @@ import { createHash, randomBytes } from "node:crypto";
 import {
 	closeSync,
 	createReadStream,
+	createWriteStream,
 	existsSync,
 	fsyncSync,
 	mkdirSync,
@@ -19,6 +20,8 @@ import {
 	statSync,
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { pipeline } from "node:stream/promises";
+import * as zlib from "node:zlib";
 import { Fault, reason } from "../errors.ts";
 import { identify, type ProcessId } from "../host/processes.ts";
 import { unpackBundle } from "./bundle.ts";
@@ -34,6 +37,9 @@ export interface Embedded {
 export type ExtractProgress = (name: AssetName, done: number, total: number) => void;
 
 const PROGRESS_INTERVAL_MS = 100;
+
+// Node has it since 22.15, Bun too; the types in use are older.
+const { createZstdDecompress } = zlib as unknown as { createZstdDecompress(): NodeJS.ReadWriteStream };
 
 export function assetsFolder(cache: string): string {
 	return join(cache, "assets");
@@ -87,7 +93,8 @@ function isComplete(path: string, manifest: Manifest, name: AssetName): boolean 
 	const stat = statSync(path, { throwIfNoEntry: false });
 	if (!stat) return false;
 	if (name === "qemu") return stat.isDirectory();
-	if (stat.size === manifest.assets.find((asset) => asset.name === name)?.bytes) return true;
+	const entry = manifest.assets.find((asset) => asset.name === name);
+	if (stat.size === (entry?.unpackedBytes ?? entry?.bytes)) return true;
 	rmSync(path, { force: true });
 	return false;
 }
@@ -103,9 +110,12 @@ async function extract(
 	const entry = manifest.assets.find((asset) => asset.name === name);
 	if (!source || !entry) throw new Fault(`This build carries no "${name}"`, { fix: "use a complete build" });
 	const temporary = temporaryName(path);
+	const unpacked = temporaryName(path);
+	const total = entry.unpackedBytes ?? entry.bytes;
 	const timer = setInterval(() => {
-		const written = statSync(temporary, { throwIfNoEntry: false })?.size ?? 0;
-		progress(name, Math.min(written, entry.bytes - 1), entry.bytes);
+		const growing = entry.unpackedBytes ? unpacked : temporary;
+		const written = statSync(growing, { throwIfNoEntry: false })?.size ?? 0;
+		progress(name, Math.min(written, total - 1), total);
 	}, PROGRESS_INTERVAL_MS);
 	try {
 		await Bun.write(temporary, Bun.file(source));
@@ -116,16 +126,16 @@ async function extract(
 			});
 		}
 		if (name === "qemu") await unpackInto(temporary, path);
-		else {
-			sync(temporary);
-			renameSync(temporary, path);
-		}
-		progress(name, entry.bytes, entry.bytes);
+		else if (entry.unpackedBytes) {
+			await pipeline(createReadStream(temporary), createZstdDecompress(), createWriteStream(unpacked, { mode: 0o600 }));
+			moveIntoPlace(unpacked, path);
+		} else moveIntoPlace(temporary, path);
+		progress(name, total, total);
 	} catch (error) {
 		throw extractionFault(name, dirname(path), error);
 	} finally {
 		clearInterval(timer);
-		rmSync(temporary, { force: true });
+		for (const leftover of [temporary, unpacked]) rmSync(leftover, { force: true });
 	}
 }
 
@@ -148,7 +158,7 @@ function extractionFault(name: string, folder: string, error: unknown): Fault {
 	if (code === "ENOSPC" || code === "EDQUOT") {
 		return new Fault("The disk is full", {
 			why: `"${name}" could not be written to ${folder}`,
-			fix: "free some space (about 450 MB are needed), or set XDG_CACHE_HOME to another disk",
+			fix: "free some space (about 900 MB are needed), or set XDG_CACHE_HOME to another disk",
 			cause: error,
 		});
 	}
@@ -165,13 +175,15 @@ export async function sha256Of(path: string): Promise<string> {
 	return hash.digest("hex");
 }
 
-function sync(path: string): void {
-	const fd = openSync(path, "r+");
+/** Only what is safely on the disk gets its name. */
+function moveIntoPlace(temporary: string, path: string): void {
+	const fd = openSync(temporary, "r+");
 	try {
 		fsyncSync(fd);
 	} finally {
 		closeSync(fd);
 	}
+	renameSync(temporary, path);
 }
 
 /** `.<name>.<pid>-<start time>.<random>.tmp`: tells the sweep whose it is. */

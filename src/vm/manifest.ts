@@ -10,6 +10,8 @@ const asset = z.object({
 	/** Size in bytes and SHA-256 of the file as embedded. */
 	bytes: z.number().int().positive(),
 	sha256: z.string().regex(/^[0-9a-f]{64}$/),
+	/** Size in bytes of the image inside, where the file is one image compressed with zstd. */
+	unpackedBytes: z.number().int().positive().optional(),
 });
 
 export const manifestSchema = z.object({

@@ -14,6 +14,7 @@ import { type Manifest, manifestSchema } from "../../src/vm/manifest.ts";
 import { agentStep } from "./agent.ts";
 import { type Step, step } from "./cache.ts";
 import { type Context, requireLinux } from "./context.ts";
+import { packedImage } from "./erofs.ts";
 import { GUEST, guestStep } from "./guest.ts";
 import { INITRAMFS, initramfsStep } from "./initramfs.ts";
 import { KERNEL, kernelStep } from "./kernel.ts";
@@ -45,8 +46,8 @@ export async function buildAssets(context: Context): Promise<Manifest> {
 	const files: AssetFiles = {
 		kernel: join(kernel.dir, KERNEL.image),
 		initramfs: join(initramfs.dir, INITRAMFS),
-		root: join(root.dir, ROOT.image),
-		guest: join(guest.dir, GUEST),
+		root: packedImage(join(root.dir, ROOT.image)).archive,
+		guest: packedImage(join(guest.dir, GUEST)).archive,
 		qemu: join(qemu.dir, QEMU.archive),
 	};
 	const steps = { kernel, root, qemu };

@@ -1,10 +1,11 @@
 /** `manifest.json`: what the assets are and what they were made of (src/vm/manifest.ts). */
-import { readFileSync, statSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import packageJson from "../../package.json" with { type: "json" };
 import { type AssetName, type Manifest, manifestSchema } from "../../src/vm/manifest.ts";
 import type { Step } from "./cache.ts";
 import type { Context } from "./context.ts";
+import { packedImage } from "./erofs.ts";
 import { hashFile } from "./hash.ts";
 import { KERNEL } from "./kernel.ts";
 import { QEMU, type QemuInfo } from "./qemu.ts";
@@ -31,6 +32,7 @@ export async function makeManifest(
 		file: basename(path),
 		bytes: statSync(path).size,
 		sha256: await hashFile(path),
+		...unpackedBytes(path),
 	}));
 	return manifestSchema.parse({
 		schema: 1,
@@ -47,6 +49,12 @@ export async function makeManifest(
 			qemu: qemu.packages,
 		},
 	});
+}
+
+/** Of a packed image; other assets are used as they are, or are no single file. */
+function unpackedBytes(path: string): { unpackedBytes?: number } {
+	const { bytes } = packedImage(path.replace(/\.zst$/, ""));
+	return existsSync(bytes) ? { unpackedBytes: Number(readFileSync(bytes, "utf8")) } : {};
 }
 
 function readJson(path: string): unknown {

@@ -1,4 +1,5 @@
 /** Ctrl+C and friends as something that can be waited for, so that no handler has to know what is going on. */
+import { EXIT, Fault } from "./errors.ts";
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 export type Interrupt = (typeof SIGNALS)[number];
@@ -6,6 +7,7 @@ export type Interrupt = (typeof SIGNALS)[number];
 export class Interrupts implements Disposable {
 	#waiting: PromiseWithResolvers<Interrupt> = Promise.withResolvers();
 	#handlers = new Map<Interrupt, () => void>();
+	readonly #first = new AbortController();
 	/** The first one that came. */
 	first: Interrupt | null = null;
 
@@ -19,9 +21,15 @@ export class Interrupts implements Disposable {
 
 	#received(signal: Interrupt): void {
 		this.first ??= signal;
+		this.#first.abort(interruptFault(this.first));
 		const waiting = this.#waiting;
 		this.#waiting = Promise.withResolvers();
 		waiting.resolve(signal);
+	}
+
+	/** Aborted by the first one, with the `Fault` to end with. */
+	get signal(): AbortSignal {
+		return this.#first.signal;
 	}
 
 	/** Resolves at the next signal; those that came before do not count. */
@@ -32,4 +40,20 @@ export class Interrupts implements Disposable {
 	[Symbol.dispose](): void {
 		for (const [signal, handler] of this.#handlers) process.off(signal, handler);
 	}
+}
+
+function interruptFault(interrupt: Interrupt): Fault {
+	return new Fault(`Interrupted by ${interrupt}`, {
+		exitCode: interrupt === "SIGTERM" ? EXIT.terminated : EXIT.interrupted,
+	});
+}
+
+/** Rejects with the reason when `signal` is aborted, and never resolves: for races. */
+export function rejectOn(signal: AbortSignal): Promise<never> {
+	const { promise, reject } = Promise.withResolvers<never>();
+	if (signal.aborted) reject(signal.reason);
+	else signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+	// Whoever races it handles it; nobody else has to.
+	promise.catch(() => {});
+	return promise;
 }

@@ -1,9 +1,12 @@
 /** Entry of the launcher, called by the entry file that `build.ts` generates; holds the one error edge. */
+
 import { formatFault } from "./cli/format-fault.ts";
+import { ignoreDeadReaders, printError } from "./cli/output.ts";
 import { runCommandLine } from "./cli/parse.ts";
 import type { Embedded } from "./vm/assets.ts";
 
 export async function main(embedded: Embedded): Promise<void> {
+	ignoreDeadReaders();
 	try {
 		process.exitCode = await runCommandLine(process.argv.slice(2), embedded, process.env);
 	} catch (error) {
@@ -17,7 +20,7 @@ export async function main(embedded: Embedded): Promise<void> {
 
 async function reportError(error: unknown): Promise<number> {
 	const { text, exitCode } = formatFault(error);
-	process.stderr.write(`${text}\n`);
+	printError(`${text}\n`);
 	const { isStderrUnseen, showErrorDialog } = await import("./cli/dialog.ts");
 	if (isStderrUnseen(process.env)) await showErrorDialog(text);
 	return exitCode;
@@ -25,6 +28,10 @@ async function reportError(error: unknown): Promise<number> {
 
 function flushed(stream: NodeJS.WriteStream): Promise<void> {
 	return new Promise((resolve) => {
-		stream.write("", () => resolve());
+		try {
+			stream.write("", () => resolve());
+		} catch {
+			resolve();
+		}
 	});
 }

@@ -7,7 +7,8 @@ import { isatty } from "node:tty";
 
 /** Whether the command line was answered. On a terminal the parser answers, since it knows the width. */
 export function answerQuickly(argv: readonly string[], texts: Readonly<Record<string, string>>): boolean {
-	const text = texts[argv.join(" ")];
+	const words = argv.join(" ");
+	const text = Object.hasOwn(texts, words) ? texts[words] : undefined;
 	if (text === undefined || isatty(1)) return false;
 	try {
 		writeSync(1, text);

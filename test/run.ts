@@ -32,7 +32,7 @@ function plan(part: string | undefined, filter: string | undefined): Check[] {
 	const unit: Check[] = [
 		{ name: "linter and formatter", argv: [join(NODE_MODULES, "biome"), "ci", "--colors=off"], tests: false },
 		{ name: "types", argv: [join(NODE_MODULES, "tsc"), "--noEmit"], tests: false },
-		{ name: "unit tests", argv: [BUN, "test", "test/unit"], tests: true },
+		{ name: "unit tests", argv: [BUN, "test", "--timeout=60000", "test/unit"], tests: true },
 	];
 	// One file at a time: two machines at once on two cores would measure each other.
 	const vm = testFiles("test/vm", filter).map((file) => ({

@@ -1,16 +1,18 @@
 /** `virtualghost clean`: removes the extracted files, the logs and what was learned about this host. */
+
 import { lstatSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { EXIT, Fault, reason } from "../errors.ts";
-import { countRunning, sweepDead } from "../vm/instance.ts";
+import { liveInstances, sweepDead } from "../vm/instance.ts";
 import type { Context } from "./context.ts";
+import { print } from "./output.ts";
 
 const MIB = 1024 * 1024;
 
 export function clean(context: Context, flags: { json: boolean }): number {
 	const { cache, state, runtime } = context.directories;
 	sweepDead(runtime);
-	const running = countRunning(runtime);
+	const running = liveInstances(runtime).size;
 	if (running > 0) {
 		throw new Fault(`${running} virtual machine${running === 1 ? " is" : "s are"} running on these files`, {
 			fix: "close the window first",
@@ -29,8 +31,8 @@ export function clean(context: Context, flags: { json: boolean }): number {
 			});
 		}
 	}
-	if (flags.json) process.stdout.write(`${JSON.stringify({ removedBytes: bytes, folders: [cache, state] })}\n`);
-	else process.stdout.write(`removed ${(bytes / MIB).toFixed(1)} MiB from ${cache} and ${state}\n`);
+	if (flags.json) print(`${JSON.stringify({ removedBytes: bytes, folders: [cache, state] })}\n`);
+	else print(`removed ${(bytes / MIB).toFixed(1)} MiB from ${cache} and ${state}\n`);
 	return EXIT.ok;
 }
 

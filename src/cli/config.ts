@@ -1,10 +1,12 @@
 /** `virtualghost config`: where the configuration is, what is in force, and an example to start from. */
+
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { exampleConfig } from "../config/example.ts";
 import { showConfig, showConfigJson } from "../config/show.ts";
 import { EXIT, Fault, reason } from "../errors.ts";
 import { type Context, configFilePath, loadContextConfig } from "./context.ts";
+import { print } from "./output.ts";
 
 export interface ConfigFlags {
 	readonly show: boolean;
@@ -23,12 +25,12 @@ export function config(context: Context, flags: ConfigFlags): number {
 	if (flags.init) return init(path);
 	if (flags.show) {
 		const loaded = loadContextConfig(context, {});
-		process.stdout.write(`${(flags.json ? showConfigJson(loaded) : showConfig(loaded)).trimEnd()}\n`);
+		print(`${(flags.json ? showConfigJson(loaded) : showConfig(loaded)).trimEnd()}\n`);
 		return EXIT.ok;
 	}
 	const { cache, state } = context.directories;
-	if (flags.json) process.stdout.write(`${JSON.stringify({ config: path, cache, state })}\n`);
-	else process.stdout.write(`config: ${path}\ncache:  ${cache}\nlogs:   ${state}\n`);
+	if (flags.json) print(`${JSON.stringify({ config: path, cache, state })}\n`);
+	else print(`config: ${path}\ncache:  ${cache}\nlogs:   ${state}\n`);
 	return EXIT.ok;
 }
 
@@ -45,6 +47,6 @@ function init(path: string): number {
 			cause: error,
 		});
 	}
-	process.stdout.write(`${path}\n`);
+	print(`${path}\n`);
 	return EXIT.ok;
 }

@@ -1,13 +1,16 @@
 /** `run --dry-run`: the exact command line, quoted for a POSIX shell; nothing is written or started. */
+
 import type { Config } from "../config/schema.ts";
 import { EXIT } from "../errors.ts";
 import { gatherHostFacts } from "../host/facts.ts";
 import { qemuArgv, shellQuote } from "../plan/argv.ts";
 import { decide, inheritedChannels } from "../plan/decide.ts";
 import type { Channel, MachinePlan } from "../plan/machine-plan.ts";
+import { recallFallback } from "../vm/boot.ts";
 import { credentialPaths } from "../vm/credentials.ts";
 import type { Context } from "./context.ts";
-import { chooseQemu, imagePaths } from "./open-run.ts";
+import { chooseQemu, imagePaths, keyOfHost } from "./open-run.ts";
+import { print, printError } from "./output.ts";
 
 /** Stands for the instance's name, which is made at start. */
 const INSTANCE_PLACEHOLDER = "00000000";
@@ -18,18 +21,25 @@ export function dryRun(context: Context, config: Config, flags: { json: boolean;
 	const instanceFolder = `${context.directories.runtime}/${INSTANCE_PLACEHOLDER}`;
 	const seesDisplay = host.platform !== "linux" || host.display.x11 !== null || host.display.wayland !== null;
 	if (!seesDisplay && !flags.headlessTest && config.display.backend === "auto") {
-		process.stderr.write("virtualghost: no display here; this is the command line without a window\n");
+		printError("virtualghost: no display here; this is the command line without a window\n");
 	}
 	const plan = decide(config, host, qemu.facts, imagePaths(config, context), {
 		headless: flags.headlessTest || !seesDisplay,
+		fallback: recallFallback({
+			config,
+			host,
+			state: context.directories.state,
+			hostKey: keyOfHost(context, config, qemu.facts.version),
+			report: { detail: () => {} },
+		}),
 		instanceFolder,
 		channels: host.platform === "win32" ? tcpPlaceholders() : inheritedChannels(),
 		credentialFiles: credentialPaths(instanceFolder),
 	});
 	const argv = [...qemu.facts.command, ...qemuArgv(plan)];
-	if (flags.json) process.stdout.write(`${JSON.stringify({ argv, env: qemu.env, plan }, null, 2)}\n`);
+	if (flags.json) print(`${JSON.stringify({ argv, env: qemu.env, plan }, null, 2)}\n`);
 	else
-		process.stdout.write(
+		print(
 			`${[...Object.entries(qemu.env).map(([k, v]) => `${k}=${shellQuote(v)}`), ...argv.map(shellQuote)].join(" ")}\n`,
 		);
 	return EXIT.ok;

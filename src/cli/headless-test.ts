@@ -1,13 +1,14 @@
 /** `run --headless-test`: the product's own proof, a line of a report for each promise. */
+
 import { accessSync, constants, existsSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import type { Config } from "../config/schema.ts";
 import { EXIT, Fault, reason } from "../errors.ts";
-import { identify } from "../host/processes.ts";
-import { Interrupts } from "../interrupts.ts";
+import { Interrupts, rejectOn } from "../interrupts.ts";
 import { type NamedCheck, SmokeChecks } from "../smoke/checks.ts";
 import type { Context } from "./context.ts";
 import { type OpenRun, openRun } from "./open-run.ts";
+import { print } from "./output.ts";
 import type { Report } from "./report.ts";
 import { stripControls } from "./terminal-text.ts";
 import { terminalName } from "./version.ts";
@@ -29,20 +30,13 @@ export async function headlessTest(
 ): Promise<number> {
 	if (flags.screenshot) checkWritable(flags.screenshot);
 	using interrupts = new Interrupts();
-	const interrupted = interrupts.next().then((signal): never => {
-		throw new Fault(`Interrupted by ${signal}`, {
-			exitCode: signal === "SIGTERM" ? EXIT.terminated : EXIT.interrupted,
-		});
-	});
-	interrupted.catch(() => {});
 	const print = createPrinter(context, flags.json);
 	const started = performance.now();
-	const opening = openRun(context, config, true, report);
-	const opened = await Promise.race([opening, interrupted.catch((error: unknown) => disposeThenThrow(opening, error))]);
+	const opened = await openRun(context, config, true, report, interrupts.signal);
 	let results: Result[] = [];
 	try {
 		using checks = new SmokeChecks(opened.machine, opened.instance, config, flags.screenshot);
-		results = await Promise.race([runChecks(checks.list(), opened, print), interrupted]);
+		results = await Promise.race([runChecks(checks.list(), opened, print), rejectOn(interrupts.signal)]);
 	} finally {
 		await opened[Symbol.asyncDispose]();
 	}
@@ -53,14 +47,6 @@ export async function headlessTest(
 	print(last);
 	results.push(last);
 	return summarize(context, results, opened, (performance.now() - started) / 1000, flags);
-}
-
-async function disposeThenThrow(opening: Promise<OpenRun>, error: unknown): Promise<never> {
-	await opening.then(
-		(opened) => opened[Symbol.asyncDispose](),
-		() => {},
-	);
-	throw error;
 }
 
 function checkWritable(path: string): void {
@@ -106,8 +92,8 @@ async function timed(check: NamedCheck, opened: OpenRun): Promise<Result> {
 
 /** Runs after everything was taken down. */
 function checkGone(opened: OpenRun): Promise<string> {
-	const { child } = opened.machine;
-	if (identify(child.pid)) throw new Fault(`QEMU (process ${child.pid}) is still there`);
+	const left = opened.instance.livingChildren().map(({ pid }) => pid);
+	if (left.length > 0) throw new Fault(`QEMU or its helper is still there (process ${left.join(", ")})`);
 	if (existsSync(opened.instance.folder)) throw new Fault(`${opened.instance.folder} is still there`);
 	return Promise.resolve("no process, no folder");
 }
@@ -115,13 +101,11 @@ function checkGone(opened: OpenRun): Promise<string> {
 function createPrinter(context: Context, json: boolean): (result: Result) => void {
 	if (json) return () => {};
 	const { manifest } = context.embedded;
-	if (manifest) process.stdout.write(`terminal in this image: ${terminalName(manifest)}\n`);
+	if (manifest) print(`terminal in this image: ${terminalName(manifest)}\n`);
 	return ({ ok, name, seconds, detail, log }) => {
 		const where = log ? ` (log: ${log})` : "";
-		process.stdout.write(
-			stripControls(`${ok ? "ok  " : "FAIL"} ${seconds.toFixed(1).padStart(6)} s  ${name}: ${detail}${where}`),
-		);
-		process.stdout.write("\n");
+		print(stripControls(`${ok ? "ok  " : "FAIL"} ${seconds.toFixed(1).padStart(6)} s  ${name}: ${detail}${where}`));
+		print("\n");
 	};
 }
 
@@ -137,12 +121,12 @@ function summarize(
 		const { plan } = opened.machine;
 		const { accelerator, gpu, display, qemuVersion } = plan;
 		const terminal = context.embedded.manifest?.terminal ?? null;
-		process.stdout.write(
+		print(
 			`${JSON.stringify({ ok: failed === 0, seconds, accelerator, gpu, display, qemuVersion, terminal, checks: results, logs: opened.logs.folder }, null, 2)}\n`,
 		);
 	} else {
-		if (flags.screenshot && failed === 0) process.stdout.write(`screenshot: ${flags.screenshot}\n`);
-		process.stdout.write(
+		if (flags.screenshot && failed === 0) print(`screenshot: ${flags.screenshot}\n`);
+		print(
 			`${failed === 0 ? "all" : `${results.length - failed} of`} ${results.length} checks passed in ${seconds.toFixed(1)} s\n`,
 		);
 	}

@@ -10,7 +10,7 @@ import { assetPath, type Embedded, ensureAssets } from "../vm/assets.ts";
 import { boot } from "../vm/boot.ts";
 import { makeCredentials } from "../vm/credentials.ts";
 import { hostKey } from "../vm/host-memory.ts";
-import { Instance } from "../vm/instance.ts";
+import { Instance, liveInstances } from "../vm/instance.ts";
 import { RunLogs } from "../vm/logs.ts";
 import type { Machine } from "../vm/machine.ts";
 import type { AssetName } from "../vm/manifest.ts";
@@ -81,17 +81,34 @@ export function checkOwnImages(config: Config): void {
 	}
 }
 
-/** Brings up a machine whose kernel runs. @throws Fault; nothing is left behind then. */
-export async function openRun(context: Context, config: Config, headless: boolean, report: Report): Promise<OpenRun> {
+/** What the memory of a broken accelerator holds for: another kernel, image, QEMU or launcher may do better. */
+export function keyOfHost(context: Context, config: Config, qemuVersion: string): string {
+	const images = context.embedded.manifest?.assets.map((asset) => asset.sha256.slice(0, 8)) ?? [];
+	const own = [config.vm.kernel, config.vm.rootfs, config.qemu.binary].map((path) => path ?? "");
+	return hostKey(qemuVersion, `${VERSION} ${COMMIT ?? ""}`, [...images, ...own].join(" "));
+}
+
+/** Brings up a machine whose kernel runs. @throws Fault, the one in `signal` if that is aborted; nothing is left behind then. */
+export async function openRun(
+	context: Context,
+	config: Config,
+	headless: boolean,
+	report: Report,
+	signal: AbortSignal,
+): Promise<OpenRun> {
 	await using scope = new AsyncDisposableStack();
 	checkOwnImages(config);
 	const host = gatherHostFacts(context.env);
 	const { directories, embedded } = context;
 	const instance = scope.use(Instance.create(directories.runtime));
-	const logs = RunLogs.create(directories.state, instance.id, config.logs.keep);
+	const logs = RunLogs.create(directories.state, instance.id, config.logs.keep, liveInstances(directories.runtime));
 	logs.note(`virtualghost ${VERSION} (${COMMIT ?? "no commit"}) on ${host.platform} ${host.arch}`);
-	await ensureAssets(embedded, directories.cache, neededAssets(config, embedded), (name, done, total) =>
-		report.progress(`extracting ${name}`, done, total),
+	await ensureAssets(
+		embedded,
+		directories.cache,
+		neededAssets(config, embedded),
+		(name, done, total) => report.progress(`extracting ${name}`, done, total),
+		signal,
 	);
 	const qemu = chooseQemu(config, context, host);
 	if (qemu.warning) report.warn(qemu.warning);
@@ -107,8 +124,9 @@ export async function openRun(context: Context, config: Config, headless: boolea
 		headless,
 		env: context.env,
 		state: directories.state,
-		hostKey: hostKey(qemu.facts.version, `${VERSION} ${COMMIT ?? ""}`, embedded.manifest?.assets[0]?.sha256 ?? ""),
+		hostKey: keyOfHost(context, config, qemu.facts.version),
 		report,
+		signal,
 	});
 	scope.use(machine);
 	const moved = scope.move();

@@ -1,8 +1,9 @@
 /** `virtualghost run`: opens the window and waits for its end. Also --dry-run and --headless-test. */
+
 import type { Config } from "../config/schema.ts";
 import { EXIT, Fault } from "../errors.ts";
 import { gatherHostFacts } from "../host/facts.ts";
-import { Interrupts } from "../interrupts.ts";
+import { Interrupts, rejectOn } from "../interrupts.ts";
 import { decide } from "../plan/decide.ts";
 import { judgeEnding } from "../vm/ending.ts";
 import type { Machine } from "../vm/machine.ts";
@@ -11,6 +12,7 @@ import { type Context, loadContextConfig } from "./context.ts";
 import { dryRun } from "./dry-run.ts";
 import { headlessTest } from "./headless-test.ts";
 import { checkOwnImages, chooseQemu, imagePaths, openRun } from "./open-run.ts";
+import { printError } from "./output.ts";
 import { Report } from "./report.ts";
 
 export interface RunFlags extends Readonly<Record<string, unknown>> {
@@ -56,15 +58,15 @@ function createReport(context: Context): Report {
 	return new Report({
 		isTTY: process.stderr.isTTY === true,
 		verbose: context.verbose,
-		write: (text) => void process.stderr.write(text),
+		write: (text) => printError(text),
 	});
 }
 
 async function openWindow(context: Context, config: Config, report: Report): Promise<number> {
 	using interrupts = new Interrupts();
-	await using opened = await openRun(context, config, false, report);
+	await using opened = await openRun(context, config, false, report, interrupts.signal);
 	const { machine, logs } = opened;
-	const stopped = interrupts.next();
+	const stopped = rejectOn(interrupts.signal).catch(() => "stopped" as const);
 	const up = follow(machine, config, report);
 	const first = await Promise.race([machine.ended, stopped, up.then(() => "up" as const)]);
 	// `up` settles only by throwing once the machine is up or has ended; the race below is the long wait.

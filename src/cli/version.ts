@@ -1,20 +1,21 @@
 /** `virtualghost version`: this program, and with `--assets` what is inside it. */
+
 import { EXIT } from "../errors.ts";
 import { COMMIT, VERSION } from "../version.ts";
 import type { Embedded } from "../vm/assets.ts";
 import type { Manifest } from "../vm/manifest.ts";
+import { print } from "./output.ts";
 
 const MIB = 1024 * 1024;
 
 export function version(embedded: Embedded, flags: { assets: boolean; json: boolean }): number {
 	const own = { version: VERSION, commit: COMMIT, bun: Bun.version, platform: `${process.platform}-${process.arch}` };
 	if (flags.json) {
-		process.stdout.write(`${JSON.stringify(flags.assets ? { ...own, assets: embedded.manifest } : own, null, 2)}\n`);
+		print(`${JSON.stringify(flags.assets ? { ...own, assets: embedded.manifest } : own, null, 2)}\n`);
 		return EXIT.ok;
 	}
-	process.stdout.write(`virtualghost ${VERSION}${COMMIT ? ` (${COMMIT})` : ""}, Bun ${Bun.version}, ${own.platform}\n`);
-	if (flags.assets)
-		process.stdout.write(embedded.manifest ? describe(embedded.manifest) : "no assets are embedded in this build\n");
+	print(`virtualghost ${VERSION}${COMMIT ? ` (${COMMIT})` : ""}, Bun ${Bun.version}, ${own.platform}\n`);
+	if (flags.assets) print(embedded.manifest ? describe(embedded.manifest) : "no assets are embedded in this build\n");
 	return EXIT.ok;
 }
 

@@ -16,7 +16,7 @@ export function openTransport(control: Control, port: number): Transport {
 		case "vhost-user-vsock":
 			return { connect: () => connectHybrid(control.vsockPath, port) };
 		case "vhost-vsock":
-			return { connect: () => connectVsock(control.cid, port) };
+			return { connect: async () => await Promise.resolve(connectVsock(control.cid, port)) };
 		case "none":
 			throw new Fault("This machine's guest cannot be reached", { why: control.why });
 	}

@@ -1,9 +1,9 @@
 /** AF_VSOCK on the host, through bun:ffi: the way to a guest behind the kernel's vhost-vsock. */
 import { dlopen, FFIType, ptr } from "bun:ffi";
-import net from "node:net";
 import type { Duplex } from "node:stream";
 import { Fault } from "../errors.ts";
 import { AF_VSOCK, sockaddrVm } from "../wire/vsock.ts";
+import { adoptSocket } from "./adopt.ts";
 
 const SOCK_STREAM = 1;
 const SOCK_CLOEXEC = 0o2000000;
@@ -16,7 +16,7 @@ const O_NONBLOCK = 0o4000;
  *
  * @throws Fault if the guest does not accept (bun:ffi does not give errno).
  */
-export async function connectVsock(cid: number, port: number): Promise<Duplex> {
+export function connectVsock(cid: number, port: number): Duplex {
 	const libc = dlopen("libc.so.6", {
 		socket: { args: [FFIType.i32, FFIType.i32, FFIType.i32], returns: FFIType.i32 },
 		connect: { args: [FFIType.i32, FFIType.ptr, FFIType.u32], returns: FFIType.i32 },
@@ -31,10 +31,5 @@ export async function connectVsock(cid: number, port: number): Promise<Duplex> {
 		throw new Fault("The guest's agent cannot be reached", { why: `vsock ${cid}:${port} does not accept` });
 	}
 	libc.fcntl(fd, F_SETFL, O_NONBLOCK);
-	const socket = net.connect({ fd } as unknown as net.NetConnectOpts);
-	await new Promise<void>((resolve, reject) => {
-		socket.once("connect", resolve);
-		socket.once("error", reject);
-	});
-	return socket;
+	return adoptSocket(fd);
 }

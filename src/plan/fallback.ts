@@ -6,8 +6,10 @@ import type { MachinePlan } from "./machine-plan.ts";
 /** How an attempt ended before the guest gave its first sign of life. */
 export interface EarlyFailure {
 	readonly kind: "exited" | "internal-error" | "silent";
-	/** QEMU's last lines. */
+	/** Last lines of this attempt's QEMU. */
 	readonly output: string;
+	/** QEMU's exit code, 128 + N for a signal; null while it still runs. */
+	readonly exitCode: number | null;
 }
 
 export interface Fallback {
@@ -43,12 +45,19 @@ export function nextAttempt(config: Config, plan: MachinePlan, failure: EarlyFai
 	if (plan.accelerator === "kvm" && plan.cpu === "host" && MSR_FAILURE.test(failure.output)) {
 		return { choice: { accelerator: "kvm", cpu: "host,-arch-capabilities", gpu }, warning: null, blames: "cpu" };
 	}
-	if (config.vm.accel !== "auto") return null;
+	if (config.vm.accel !== "auto" || !blamesAccelerator(failure)) return null;
 	return {
 		choice: { accelerator: "tcg", gpu },
 		warning: `${plan.accelerator.toUpperCase()} cannot run the guest here (${describe(failure)}); using software emulation, which is slow`,
 		blames: "accelerator",
 	};
+}
+
+/** Anything else that ends QEMU (no memory, a kernel that is none) would end it with software emulation too. */
+function blamesAccelerator(failure: EarlyFailure): boolean {
+	if (failure.kind !== "exited") return true;
+	const aborted = failure.exitCode !== null && failure.exitCode > 128;
+	return aborted || /kvm|hvf|whpx|hypervisor|\bMSR\b/i.test(failure.output);
 }
 
 /** Nothing else to try will open a window then. */

@@ -14,6 +14,7 @@ import { GUEST_USER } from "../wire/names.ts";
 import type { KeyPair } from "./keys.ts";
 
 const HANDSHAKE_TIMEOUT_MS = 30_000;
+const KEEPALIVE_MS = 15_000;
 
 export interface ExecResult {
 	/** Exit code, or null if a signal ended the command. */
@@ -57,6 +58,9 @@ export class GuestSession implements Disposable {
 				username: GUEST_USER,
 				privateKey: identity.private,
 				readyTimeout: HANDSHAKE_TIMEOUT_MS,
+				// A guest that is frozen, or an agent that is stopped, must not be waited for for ever.
+				keepaliveInterval: KEEPALIVE_MS,
+				keepaliveCountMax: 3,
 				hostVerifier: (key: Buffer) => {
 					wrongHostKey = !key.equals(expected.getPublicSSH());
 					return !wrongHostKey;

@@ -17,6 +17,7 @@ import {
 	readdirSync,
 	renameSync,
 	rmSync,
+	statfsSync,
 	statSync,
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
@@ -63,6 +64,7 @@ export async function ensureAssets(
 	cache: string,
 	names: readonly AssetName[],
 	progress: ExtractProgress,
+	signal: AbortSignal,
 ): Promise<Map<AssetName, string>> {
 	const { manifest } = embedded;
 	if (!manifest) {
@@ -82,7 +84,7 @@ export async function ensureAssets(
 	const paths = new Map<AssetName, string>();
 	for (const name of names) {
 		const path = assetPath(cache, manifest, name);
-		if (!isComplete(path, manifest, name)) await extract(embedded, manifest, name, path, progress);
+		if (!isComplete(path, manifest, name)) await extract(embedded, manifest, name, path, progress, signal);
 		paths.set(name, path);
 	}
 	return paths;
@@ -105,6 +107,7 @@ async function extract(
 	name: AssetName,
 	path: string,
 	progress: ExtractProgress,
+	signal: AbortSignal,
 ) {
 	const source = embedded.files[name];
 	const entry = manifest.assets.find((asset) => asset.name === name);
@@ -119,6 +122,7 @@ async function extract(
 	}, PROGRESS_INTERVAL_MS);
 	try {
 		await Bun.write(temporary, Bun.file(source));
+		signal.throwIfAborted();
 		if ((await sha256Of(temporary)) !== entry.sha256) {
 			throw new Fault(`The embedded "${name}" is damaged`, {
 				why: "its SHA-256 differs from the manifest's",
@@ -127,12 +131,17 @@ async function extract(
 		}
 		if (name === "qemu") await unpackInto(temporary, path);
 		else if (entry.unpackedBytes) {
-			await pipeline(createReadStream(temporary), createZstdDecompress(), createWriteStream(unpacked, { mode: 0o600 }));
+			await pipeline(
+				createReadStream(temporary),
+				createZstdDecompress(),
+				createWriteStream(unpacked, { mode: 0o600 }),
+				{ signal },
+			);
 			moveIntoPlace(unpacked, path);
 		} else moveIntoPlace(temporary, path);
 		progress(name, total, total);
 	} catch (error) {
-		throw extractionFault(name, dirname(path), error);
+		throw signal.aborted ? signal.reason : extractionFault(name, dirname(path), error);
 	} finally {
 		clearInterval(timer);
 		for (const leftover of [temporary, unpacked]) rmSync(leftover, { force: true });
@@ -143,12 +152,38 @@ async function unpackInto(archive: string, path: string): Promise<void> {
 	const folder = temporaryName(path);
 	try {
 		await unpackBundle(archive, folder);
+		syncTree(folder);
 		renameSync(folder, path);
 	} catch (error) {
 		// Another first run was quicker: its folder is as good as ours.
-		if (!existsSync(path)) throw error;
+		if (existsSync(path)) return;
+		// Bun.Archive does not say why it could not write.
+		throw isFull(dirname(path)) ? Object.assign(new Error("no space left"), { code: "ENOSPC" }) : error;
 	} finally {
 		rmSync(folder, { recursive: true, force: true });
+	}
+}
+
+/** Less than this free means that a write has failed for want of space. */
+const FULL_BELOW_BYTES = 16 * 1024 * 1024;
+
+function isFull(folder: string): boolean {
+	const { bavail, bsize } = statfsSync(folder);
+	return bavail * bsize < FULL_BELOW_BYTES;
+}
+
+function syncTree(folder: string): void {
+	for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+		if (entry.isFile()) syncFile(join(entry.parentPath, entry.name));
+	}
+}
+
+function syncFile(path: string): void {
+	const fd = openSync(path, "r");
+	try {
+		fsyncSync(fd);
+	} finally {
+		closeSync(fd);
 	}
 }
 
@@ -177,12 +212,7 @@ export async function sha256Of(path: string): Promise<string> {
 
 /** Only what is safely on the disk gets its name. */
 function moveIntoPlace(temporary: string, path: string): void {
-	const fd = openSync(temporary, "r+");
-	try {
-		fsyncSync(fd);
-	} finally {
-		closeSync(fd);
-	}
+	syncFile(temporary);
 	renameSync(temporary, path);
 }
 

@@ -3,9 +3,10 @@ import type { Config } from "../config/schema.ts";
 import { Fault } from "../errors.ts";
 import { childEnvironment } from "../host/child-environment.ts";
 import type { FoundQemu } from "../host/qemu.ts";
+import { rejectOn } from "../interrupts.ts";
 import { decide, type RunFacts } from "../plan/decide.ts";
-import type { HostFacts, ImagePaths } from "../plan/facts.ts";
-import { describe, type EarlyFailure, isDisplayFailure, nextAttempt } from "../plan/fallback.ts";
+import type { Accelerator, HostFacts, ImagePaths } from "../plan/facts.ts";
+import { describe, type EarlyFailure, type Fallback, isDisplayFailure, nextAttempt } from "../plan/fallback.ts";
 import type { MachinePlan } from "../plan/machine-plan.ts";
 import { openInheritedChannels, openTcpChannels } from "./channels.ts";
 import type { RunCredentials } from "./credentials.ts";
@@ -27,7 +28,9 @@ export interface BootRequest {
 	/** State folder, and the key under which a broken accelerator is remembered. */
 	readonly state: string;
 	readonly hostKey: string;
-	readonly report: { warn(text: string): void; detail(text: string): void };
+	readonly report: { warn(text: string): void; stage(text: string): void; detail(text: string): void };
+	/** Aborted when the user does not want to wait any longer. */
+	readonly signal: AbortSignal;
 }
 
 /** With hardware virtualization the kernel speaks within a second or two; beyond this it never will. */
@@ -36,6 +39,7 @@ const HARDWARE_SILENCE_MS = 20_000;
 /** @throws Fault with the reason of the last attempt. */
 export async function boot(request: BootRequest): Promise<Machine> {
 	let fallback: RunFacts["fallback"] = recallFallback(request);
+	let broken: Broken | null = null;
 	for (;;) {
 		await using channels = process.platform === "win32" ? await openTcpChannels() : openInheritedChannels();
 		const plan = decide(request.config, request.host, request.qemu.facts, request.images, {
@@ -55,11 +59,47 @@ export async function boot(request: BootRequest): Promise<Machine> {
 			keys: request.credentials.keys,
 			channels: channels.source,
 		});
-		const failure = await machine.firstSignOfLife(silenceMs(plan, request.config));
-		if (!failure) return machine;
+		const failure = await firstSignOfLife(machine, silenceMs(plan, request.config), request.signal);
+		// Closed by the user before it had started: the caller sees that it has ended.
+		const closed = failure?.kind === "exited" && failure.exitCode === 0;
+		if (!failure || closed) {
+			if (!failure) settle(request, plan, broken);
+			return machine;
+		}
 		await machine[Symbol.asyncDispose]();
-		fallback = stepDown(request, plan, failure);
+		const next = stepDown(request, plan, failure);
+		if (next.blames === "accelerator") broken = { accelerator: plan.accelerator, why: describe(failure) };
+		fallback = next.choice;
 	}
+}
+
+/** An accelerator that failed in this run. */
+interface Broken {
+	readonly accelerator: Accelerator;
+	readonly why: string;
+}
+
+/** Only a guest that lives without the accelerator proves that the accelerator was to blame. */
+function settle(request: BootRequest, plan: MachinePlan, broken: Broken | null): void {
+	if (broken) rememberBroken(request.state, request.hostKey, broken.accelerator, broken.why);
+	tellLimits(plan, request.report);
+}
+
+/** As the machine's own, but a machine that nobody waits for is ended. */
+async function firstSignOfLife(machine: Machine, timeoutMs: number, signal: AbortSignal): Promise<EarlyFailure | null> {
+	try {
+		return await Promise.race([machine.firstSignOfLife(timeoutMs), rejectOn(signal)]);
+	} catch (error) {
+		await machine[Symbol.asyncDispose]();
+		throw error;
+	}
+}
+
+/** QEMU's security policy covers hardware virtualization by KVM and HVF only; the user is told once a run. */
+function tellLimits(plan: MachinePlan, report: BootRequest["report"]): void {
+	if (plan.accelerator === "kvm" || plan.accelerator === "hvf") return;
+	const slow = plan.accelerator === "tcg" ? "is slow, and " : "";
+	report.stage(`note: ${plan.accelerator.toUpperCase()} ${slow}QEMU does not promise isolation with it`);
 }
 
 function silenceMs(plan: MachinePlan, config: Config): number {
@@ -67,7 +107,16 @@ function silenceMs(plan: MachinePlan, config: Config): number {
 	return plan.accelerator === "tcg" ? boot : Math.min(boot, HARDWARE_SILENCE_MS);
 }
 
-function recallFallback({ config, host, state, hostKey, report }: BootRequest): RunFacts["fallback"] {
+/** What an earlier run has learned about this host, where the choice is ours. */
+export function recallFallback({
+	config,
+	host,
+	state,
+	hostKey,
+	report,
+}: Pick<BootRequest, "config" | "host" | "state" | "hostKey"> & {
+	report: { detail(text: string): void };
+}): RunFacts["fallback"] {
 	if (config.vm.accel !== "auto") return undefined;
 	const known = recallBroken(state, hostKey);
 	const first = host.accelerators.find((fact) => fact.usable);
@@ -76,7 +125,7 @@ function recallFallback({ config, host, state, hostKey, report }: BootRequest): 
 	return { accelerator: "tcg" };
 }
 
-function stepDown(request: BootRequest, plan: MachinePlan, failure: EarlyFailure): NonNullable<RunFacts["fallback"]> {
+function stepDown(request: BootRequest, plan: MachinePlan, failure: EarlyFailure): Fallback {
 	const next = nextAttempt(request.config, plan, failure);
 	request.logs.note(`${plan.accelerator}/${plan.gpu} failed: ${describe(failure)}`);
 	if (isDisplayFailure(failure)) {
@@ -95,8 +144,6 @@ function stepDown(request: BootRequest, plan: MachinePlan, failure: EarlyFailure
 			tail: failure.output,
 		});
 	}
-	if (next.blames === "accelerator")
-		rememberBroken(request.state, request.hostKey, plan.accelerator, describe(failure));
 	if (next.warning) request.report.warn(next.warning);
-	return next.choice;
+	return next;
 }

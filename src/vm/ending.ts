@@ -13,6 +13,9 @@ export interface EndingFacts extends Ending {
 	readonly logFolder: string;
 }
 
+/** systemd's words for a service that did not end by its own will or by being stopped (systemd.exec(5), $SERVICE_RESULT). */
+const CRASHES = new Set(["signal", "core-dump", "oom-kill", "watchdog"]);
+
 /** Null if the machine ended as it should, else what to tell the user. */
 export function judgeEnding(facts: EndingFacts): Fault | null {
 	const { session, shutdown } = facts;
@@ -24,7 +27,7 @@ export function judgeEnding(facts: EndingFacts): Fault | null {
 			tail: session.log.trim() || facts.serialTail,
 		});
 	}
-	if (session && session.result !== "success" && session.result !== "exit-code") {
+	if (session && CRASHES.has(session.result)) {
 		return new Fault("The session in the guest crashed", {
 			why: `${session.result} ${session.status}`.trim(),
 			log,
@@ -36,13 +39,8 @@ export function judgeEnding(facts: EndingFacts): Fault | null {
 	if (facts.exitCode !== 0) {
 		return new Fault(`QEMU ended with ${describeExit(facts.exitCode)}`, { log, tail: facts.qemuTail });
 	}
-	if (
-		shutdown === "guest-shutdown" ||
-		shutdown === "host-ui" ||
-		shutdown === "host-qmp-quit" ||
-		shutdown === "host-signal"
-	)
-		return null;
+	// The launcher's own quit and TERM never come here: any other signal to QEMU is somebody else's.
+	if (shutdown === "guest-shutdown" || shutdown === "host-ui") return null;
 	// With -no-reboot a reset ends QEMU: `reboot` in the terminal (its session ended first), or a crash.
 	if (shutdown === "guest-reset" && session) return null;
 	if (shutdown === "guest-reset") return new Fault("The guest crashed and was reset", { log, tail: facts.serialTail });

@@ -61,6 +61,11 @@ export class Instance implements Disposable {
 		saveOwners(this.folder, this.#children);
 	}
 
+	/** Children that still run; none after the instance's machine is taken down. */
+	livingChildren(): ProcessId[] {
+		return this.#children.filter(isAlive);
+	}
+
 	path(name: string): string {
 		return join(this.folder, name);
 	}
@@ -109,14 +114,14 @@ function isOld(folder: string): boolean {
 	return stat !== undefined && Date.now() - stat.mtimeMs > 60_000;
 }
 
-/** Whether any launcher of this user runs now. */
-export function countRunning(runtime: string): number {
-	if (!existsSync(runtime)) return 0;
+/** Ids of the instances whose launcher runs now. */
+export function liveInstances(runtime: string): Set<string> {
+	if (!existsSync(runtime)) return new Set();
 	const alive = (name: string) => {
 		const owners = readOwners(join(runtime, name));
 		return owners !== null && isAlive(owners.launcher);
 	};
-	return readdirSync(runtime).filter(alive).length;
+	return new Set(readdirSync(runtime).filter(alive));
 }
 
 function readOwners(folder: string): Owners | null {

@@ -1,6 +1,5 @@
 /** Logs: one folder a run in the state folder, the last few kept, each file bounded. */
 import {
-	appendFileSync,
 	closeSync,
 	existsSync,
 	mkdirSync,
@@ -32,9 +31,10 @@ const LOG_BYTES_MAX = 1024 * 1024;
 const TAIL_LINES = 15;
 const TAIL_BYTES = 16 * 1024;
 
-/** Appends to a file and keeps it below twice `LOG_BYTES_MAX`. */
+/** Appends to a file and keeps it below twice `LOG_BYTES_MAX`. Never throws after it is open: a log can be done without. */
 export class LogFile {
 	readonly path: string;
+	/** -1 when closed, also after a rotation that failed: the number may be somebody else's by then. */
 	#fd: number;
 	#bytes: number;
 
@@ -44,48 +44,66 @@ export class LogFile {
 		this.#bytes = statSync(path).size;
 	}
 
+	/** Bytes in the current file. */
+	get size(): number {
+		return this.#bytes;
+	}
+
 	write(bytes: Uint8Array | string): void {
 		const data = typeof bytes === "string" ? Buffer.from(bytes) : bytes;
 		try {
 			if (this.#bytes + data.length > LOG_BYTES_MAX) this.#startOver();
-			this.#bytes += writeSync(this.#fd, data);
+			if (this.#fd >= 0) this.#bytes += writeSync(this.#fd, data);
 		} catch {
-			// A full disk must not end a running machine: the log is what we can do without.
+			// A full disk must not end a running machine.
 		}
 	}
 
 	#startOver(): void {
-		closeSync(this.#fd);
+		this.#close();
 		renameSync(this.path, `${this.path}.old`);
 		this.#fd = openSync(this.path, "a", 0o600);
 		this.#bytes = 0;
 	}
 
+	#close(): void {
+		if (this.#fd >= 0) closeSync(this.#fd);
+		this.#fd = -1;
+	}
+
 	[Symbol.dispose](): void {
-		closeSync(this.#fd);
+		this.#close();
 	}
 }
 
 /** The logs of one run. */
 export class RunLogs {
 	readonly folder: string;
+	readonly #launcher: LogFile;
 
 	private constructor(folder: string) {
 		this.folder = folder;
+		this.#launcher = this.open("launcher");
 	}
 
 	/**
-	 * Makes the folder of this run and removes the oldest ones beyond `keep`.
+	 * Makes the folder of this run and removes the oldest ones beyond `keep`, but none of a run that is still going on (`live`
+	 * holds their ids).
 	 *
 	 * @throws Fault if the state folder cannot be written.
 	 */
-	static create(state: string, id: string, keep: number): RunLogs {
+	static create(state: string, id: string, keep: number, live: ReadonlySet<string>): RunLogs {
 		const parent = join(state, "runs");
 		const stamp = new Date().toISOString().replaceAll(/[:.]/g, "-");
 		const folder = join(parent, `${stamp}-${id}`);
 		try {
 			mkdirSync(folder, { recursive: true, mode: 0o700 });
-			const old = readdirSync(parent).sort().reverse().slice(keep);
+			const isLive = (name: string) => live.has(name.slice(name.lastIndexOf("-") + 1));
+			const old = readdirSync(parent)
+				.sort()
+				.reverse()
+				.slice(keep)
+				.filter((name) => !isLive(name));
 			for (const name of old) rmSync(join(parent, name), { recursive: true, force: true });
 		} catch (error) {
 			throw new Fault(`The log folder ${folder} cannot be made`, {
@@ -105,20 +123,16 @@ export class RunLogs {
 		return new LogFile(this.path(name));
 	}
 
-	/** A line in the launcher's log, with the time. Never throws. */
+	/** A line in the launcher's log, with the time. */
 	note(text: string): void {
-		try {
-			appendFileSync(this.path("launcher"), `${new Date().toISOString()} ${text}\n`, { mode: 0o600 });
-		} catch {
-			// See LogFile.write.
-		}
+		this.#launcher.write(`${new Date().toISOString()} ${text}\n`);
 	}
 
-	/** The last lines of a log; untrusted bytes where the guest wrote them. */
-	tail(name: keyof typeof LOG_FILE): string {
+	/** The last lines of a log from `fromByte` on; untrusted bytes where the guest wrote them. */
+	tail(name: keyof typeof LOG_FILE, fromByte = 0): string {
 		const path = this.path(name);
 		if (!existsSync(path)) return "";
-		const text = readFileSync(path).subarray(-TAIL_BYTES).toString("utf8");
+		const text = readFileSync(path).subarray(fromByte).subarray(-TAIL_BYTES).toString("utf8");
 		return text.trimEnd().split("\n").slice(-TAIL_LINES).join("\n");
 	}
 }

@@ -62,6 +62,8 @@ export class Machine implements AsyncDisposable {
 	/** Resolves when QEMU is gone. */
 	readonly ended: Promise<Ending>;
 	readonly #scope: AsyncDisposableStack;
+	/** Where this attempt's output begins in QEMU's log; earlier attempts of the run stand before it. */
+	readonly #qemuLogStart: number;
 	#shutdown: string | null = null;
 	#panicked = false;
 
@@ -69,6 +71,7 @@ export class Machine implements AsyncDisposable {
 		parts: MachineParts,
 		child: Child,
 		streams: readonly [Duplex, Duplex, Duplex],
+		logs: { readonly serial: LogFile; readonly qemuStart: number },
 		scope: AsyncDisposableStack,
 	) {
 		const [qmp, serial, events] = streams;
@@ -77,9 +80,10 @@ export class Machine implements AsyncDisposable {
 		this.keys = parts.keys;
 		this.child = child;
 		this.#scope = scope;
+		this.#qemuLogStart = logs.qemuStart;
 		this.qmp = new Qmp(qmp);
 		this.qmp.on("event", (event) => this.#note(event));
-		this.guest = new GuestWatch({ serial, events }, scope.use(parts.logs.open("serial")));
+		this.guest = new GuestWatch({ serial, events }, logs.serial);
 		this.ended = child.exited.then((exitCode) => {
 			parts.logs.note(`QEMU ended with ${exitCode} (${this.#shutdown ?? "no word of a shutdown"})`);
 			return { exitCode, shutdown: this.#shutdown, panicked: this.#panicked };
@@ -94,10 +98,12 @@ export class Machine implements AsyncDisposable {
 		}
 		const argv = [...parts.qemu.command, ...qemuArgv(parts.plan)];
 		parts.logs.note(`starting ${JSON.stringify(argv)}`);
+		// Opened before QEMU starts, so that they are closed after it has ended.
 		const log = scope.use(parts.logs.open("qemu"));
+		const logs = { serial: scope.use(parts.logs.open("serial")), qemuStart: log.size };
 		const child = startChild(parts, argv, log, parts.channels.inherited, scope);
 		const streams = await parts.channels.streams(child);
-		return new Machine(parts, child, streams, scope.move());
+		return new Machine(parts, child, streams, logs, scope.move());
 	}
 
 	#note(event: QmpEvent): void {
@@ -113,8 +119,10 @@ export class Machine implements AsyncDisposable {
 	 * @returns null, or how it failed.
 	 */
 	async firstSignOfLife(timeoutMs: number): Promise<EarlyFailure | null> {
-		const failed = (kind: EarlyFailure["kind"]): EarlyFailure => ({ kind, output: this.logs.tail("qemu") });
-		const exited = this.child.exited.then(() => failed("exited"));
+		const failed = (kind: EarlyFailure["kind"], exitCode: number | null = null): EarlyFailure => {
+			return { kind, output: this.logs.tail("qemu", this.#qemuLogStart), exitCode };
+		};
+		const exited = this.child.exited.then((code) => failed("exited", code));
 		const broken = this.#internalError().then(() => failed("internal-error"));
 		const alive = this.guest.reached("kernel").then(() => null);
 		const { promise: silent, resolve } = Promise.withResolvers<EarlyFailure>();

@@ -1,8 +1,8 @@
 /** Starts QEMU (and its helper) as children that never outlive the launcher, and ends them in order. */
-import net from "node:net";
 import type { Duplex } from "node:stream";
 import { Fault, reason } from "../errors.ts";
 import { signalQuietly } from "../host/processes.ts";
+import { adoptSocket } from "../network/adopt.ts";
 import type { LogFile } from "./logs.ts";
 
 export interface ChildOptions {
@@ -86,10 +86,7 @@ export class Child implements AsyncDisposable {
 
 function adopt(fd: unknown): Duplex {
 	if (typeof fd !== "number") throw new Fault("No socket could be handed over to QEMU");
-	// `new net.Socket({ fd })` stays silent in Bun 1.4; connect({ fd }) works. Node's types do not know it.
-	const socket = net.connect({ fd } as unknown as net.NetConnectOpts);
-	socket.on("error", () => socket.destroy());
-	return socket;
+	return adoptSocket(fd);
 }
 
 async function copyToLog(output: ReadableStream<Uint8Array>, log: LogFile): Promise<void> {

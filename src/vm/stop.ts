@@ -11,16 +11,20 @@ const TERM_MS = 3_000;
 export async function stopMachine(machine: Machine, interrupts: Interrupts): Promise<{ orderly: boolean }> {
 	const step = async (milliseconds: number, action: () => unknown): Promise<boolean> => {
 		if (!machine.child.running) return true;
-		void Promise.resolve()
+		const { promise: refused, resolve: refuse } = Promise.withResolvers<void>();
+		Promise.resolve()
 			.then(action)
-			.catch(() => {});
-		await Promise.race([machine.child.exitsWithin(milliseconds), interrupts.next()]);
+			.catch(() => refuse());
+		await Promise.race([machine.child.exitsWithin(milliseconds), interrupts.next(), refused]);
 		return !machine.child.running;
 	};
 	const patience = machine.plan.accelerator === "tcg" ? ASK_GUEST_MS.tcg : ASK_GUEST_MS.hardware;
 	// Before its agent is up nothing in the guest listens, and nothing in it is worth waiting for.
 	const listens = machine.guest.has("agent") && machine.plan.control.kind !== "none";
-	if (listens && (await step(patience, () => askGuest(machine)))) return { orderly: true };
+	if (listens && (await step(patience, () => askGuest(machine)))) {
+		const { exitCode, shutdown, panicked } = await machine.ended;
+		return { orderly: exitCode === 0 && shutdown === "guest-shutdown" && !panicked };
+	}
 	if (await step(QMP_QUIT_MS, () => machine.qmp.execute("quit"))) return { orderly: false };
 	if (await step(TERM_MS, () => machine.child.kill("SIGTERM"))) return { orderly: false };
 	machine.child.kill("SIGKILL");

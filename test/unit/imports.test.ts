@@ -10,7 +10,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 	"src/errors.ts": [],
 	"src/version.ts": ["package.json"],
 	"src/quick-answer.ts": [],
-	"src/interrupts.ts": [],
+	"src/interrupts.ts": ["src/errors.ts"],
 	"src/wire": [],
 	"src/config": ["src/errors.ts"],
 	"src/plan": ["src/config", "src/wire", "src/errors.ts"],

@@ -145,6 +145,16 @@ describe("refusals: one message that names everything, exit code 2", () => {
 	});
 });
 
+test("names of Object.prototype are no command lines", async () => {
+	const { code, stderr } = await sandbox.run(["constructor"]);
+	expect([code, stderr]).toEqual([2, expect.stringContaining("constructor")]);
+});
+
+test("a reader that goes away is no defect", async () => {
+	const { stdout, stderr } = await tool(["sh", "-c", `"$0" version --assets --json | head -c 1`, BINARY], sandbox.env);
+	expect([stdout, stderr]).toEqual(["{", ""]);
+});
+
 describe("surroundings that are not as they should be", () => {
 	test("no HOME at all: the account's own is used", async () => {
 		const { code, stdout } = await sandbox.run(["config"], { env: { HOME: "" } });

@@ -1,6 +1,5 @@
 /** The window on a real X server: virgl through SDL and GTK, and every way of leaving. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { BOOT_TIMEOUT_MS, Sandbox, tool } from "./harness.ts";
 import { XServer } from "./xserver.ts";
@@ -10,7 +9,6 @@ let x: XServer;
 let sandbox: Sandbox;
 
 beforeAll(async () => {
-	mkdirSync(PICTURES, { recursive: true });
 	sandbox = new Sandbox();
 	x = await XServer.start();
 });
@@ -23,6 +21,13 @@ afterAll(async () => {
 async function windows(): Promise<string[]> {
 	const { stdout } = await tool(["xdotool", "search", "--onlyvisible", "--name", "VirtualGhost"], x.env);
 	return stdout.split("\n").filter(Boolean);
+}
+
+/** As a person would: click into the window, type, press Return (`type` would send a Linefeed key, which SDL does not know). */
+async function typeLine(window: string, text: string): Promise<void> {
+	await tool(["xdotool", "mousemove", "--window", window, "300", "300", "click", "1"], x.env);
+	await tool(["xdotool", "windowfocus", window, "type", "--delay", "60", text], x.env);
+	await tool(["xdotool", "key", "Return"], x.env);
 }
 
 describe("virgl", () => {
@@ -68,10 +73,39 @@ describe("the window of a plain start", () => {
 			const started = sandbox.start(["-v"], { env: x.env });
 			await started.says("terminal up");
 			const [window = ""] = await windows();
-			await tool(["xdotool", "mousemove", "--window", window, "300", "300", "click", "1"], x.env);
-			await tool(["xdotool", "windowfocus", window, "type", "--delay", "60", "exit\n"], x.env);
+			await typeLine(window, "exit");
 			const { code, stderr } = await started.outcome;
 			expect([code, stderr]).toEqual([0, expect.stringContaining("ended")]);
+			expect(sandbox.processes()).toEqual([]);
+		},
+		BOOT_TIMEOUT_MS,
+	);
+
+	test(
+		"sudo reboot ends it with 0: a disposable machine does not come back",
+		async () => {
+			const started = sandbox.start(["-v"], { env: x.env });
+			await started.says("terminal up");
+			const [window = ""] = await windows();
+			await typeLine(window, "sudo reboot");
+			const { code, stderr } = await started.outcome;
+			expect([code, stderr]).toEqual([0, expect.stringContaining("ended")]);
+			expect(sandbox.processes()).toEqual([]);
+		},
+		BOOT_TIMEOUT_MS,
+	);
+
+	test(
+		"closing the window before anything is in it ends it with 0, and blames no accelerator",
+		async () => {
+			const started = sandbox.start(["-v", "--accel", "tcg"], { env: x.env });
+			await started.says("booting");
+			let window = "";
+			while (window === "") [window = ""] = await windows();
+			await tool(["xdotool", "windowclose", window], x.env);
+			const { code, stderr } = await started.outcome;
+			expect(stderr).not.toContain("warning");
+			expect(code).toBe(0);
 			expect(sandbox.processes()).toEqual([]);
 		},
 		BOOT_TIMEOUT_MS,

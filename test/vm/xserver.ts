@@ -2,6 +2,8 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { mkdirSync } from "node:fs";
+import { dirname } from "node:path";
 import { tool } from "./harness.ts";
 
 export class XServer implements AsyncDisposable {
@@ -35,6 +37,7 @@ export class XServer implements AsyncDisposable {
 
 	/** The whole screen as PNG. */
 	async screenshot(path: string): Promise<void> {
+		mkdirSync(dirname(path), { recursive: true });
 		const { code, stderr } = await tool(["import", "-window", "root", path], this.env);
 		if (code !== 0) throw new Error(stderr);
 	}

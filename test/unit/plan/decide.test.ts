@@ -61,13 +61,13 @@ describe("wishes that cannot be had", () => {
 
 describe("stepping down", () => {
 	const kvm = planOf(linux, embedded);
-	const exited = (output: string) => ({ kind: "exited" as const, output });
+	const exited = (output: string, exitCode = 1) => ({ kind: "exited" as const, output, exitCode });
 
 	test("KVM that dies, hangs or stops -> TCG, once", () => {
 		for (const failure of [
 			exited("error: kvm run failed"),
-			{ kind: "silent" as const, output: "" },
-			{ kind: "internal-error" as const, output: "" },
+			{ kind: "silent" as const, output: "", exitCode: null },
+			{ kind: "internal-error" as const, output: "", exitCode: null },
 		]) {
 			const next = nextAttempt(configOf(), kvm, failure);
 			expect(next).toMatchObject({ choice: { accelerator: "tcg", gpu: "virgl" }, blames: "accelerator" });
@@ -86,6 +86,11 @@ describe("stepping down", () => {
 		expect(nextAttempt(configOf(), retried, failure)?.choice.accelerator).toBe("tcg");
 	});
 
+	test("what would fail without KVM too is not blamed on it", () => {
+		expect(nextAttempt(configOf(), kvm, exited("cannot set up guest memory 'mem': Cannot allocate memory"))).toBeNull();
+		expect(nextAttempt(configOf(), kvm, exited("", 134))).toMatchObject({ blames: "accelerator" });
+	});
+
 	test("an explicit --accel kvm is not replaced", () => {
 		expect(nextAttempt(configOf({ accel: "kvm" }), kvm, exited("kvm run failed"))).toBeNull();
 	});
@@ -98,10 +103,18 @@ describe("stepping down", () => {
 });
 
 test("a display that cannot be reached is the answer: nothing else is tried", () => {
-	const failure = { kind: "exited" as const, output: "Could not initialize SDL(x11 not available) - exiting" };
+	const failure = {
+		kind: "exited" as const,
+		output: "Could not initialize SDL(x11 not available) - exiting",
+		exitCode: 1,
+	};
 	expect(nextAttempt(configOf(), planOf(linux, embedded), failure)).toBeNull();
 	expect(
-		nextAttempt(configOf(), planOf(linux, embedded), { kind: "exited", output: "gtk initialization failed" }),
+		nextAttempt(configOf(), planOf(linux, embedded), {
+			kind: "exited",
+			output: "gtk initialization failed",
+			exitCode: 1,
+		}),
 	).toBeNull();
 });
 

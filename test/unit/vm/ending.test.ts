@@ -54,4 +54,5 @@ test("everything else is told, never 0", () => {
 	expect(judge({ exitCode: 1, shutdown: null })).toBe("QEMU ended with exit code 1");
 	expect(judge({ shutdown: "guest-reset", session: null })).toBe("The guest crashed and was reset");
 	expect(judge({ shutdown: null })).toBe("QEMU ended without a word");
+	expect(judge({ shutdown: "host-signal", session: null })).toBe("QEMU ended without a word");
 });

@@ -2,13 +2,12 @@
 import net from "node:net";
 
 /**
- * The stream, paused: `resume()` it when its reader is in place. It is open at once: Bun (1.4.5) emits no "connect" for it.
+ * The stream; it flows when it has a reader. It is open at once: Bun (1.4.5) emits no "connect" for it.
  * `new net.Socket({ fd })` would stay silent. Errors close it, and show as "close".
  */
 export function adoptSocket(fd: number): net.Socket {
 	// Node's types do not know `fd` here.
 	const socket = net.connect({ fd } as unknown as net.NetConnectOpts);
 	socket.on("error", () => socket.destroy());
-	socket.pause();
 	return socket;
 }

@@ -6,7 +6,7 @@ import { connectHybrid } from "./hybrid-vsock.ts";
 import { connectVsock } from "./vsock.ts";
 
 export interface Transport {
-	/** A connection to the guest's agent, paused: `resume()` it when its reader is in place (ssh2 does). @throws Fault if nothing listens there. */
+	/** A connection to the guest's agent; `resume()` it when its reader is in place (ssh2 does). @throws Fault if nothing listens there. */
 	connect(): Promise<Duplex>;
 }
 

@@ -17,6 +17,9 @@ const BUILD_PACKAGES = {
 const TEST_PACKAGES = {
 	xvfb: "/usr/bin/Xvfb",
 	xdotool: "/usr/bin/xdotool",
+	// A window manager and its remote control, to close a window as a person does.
+	openbox: "/usr/bin/openbox",
+	wmctrl: "/usr/bin/wmctrl",
 	imagemagick: "/usr/bin/convert",
 	"openssh-client": "/usr/bin/ssh",
 	// xmessage, for the error dialog.

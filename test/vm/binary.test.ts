@@ -151,7 +151,10 @@ test("names of Object.prototype are no command lines", async () => {
 });
 
 test("a reader that goes away is no defect", async () => {
-	const { stdout, stderr } = await tool(["sh", "-c", `"$0" version --assets --json | head -c 1`, BINARY], sandbox.env);
+	const { stdout, stderr } = await tool(
+		["/bin/sh", "-c", `"$0" version --assets --json | /usr/bin/head -c 1`, BINARY],
+		sandbox.env,
+	);
 	expect([stdout, stderr]).toEqual(["{", ""]);
 });
 

@@ -6,6 +6,11 @@ import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { tool } from "./harness.ts";
 
+export interface WindowManager extends AsyncDisposable {
+	/** As the button in the title bar: asks the window whose title holds `title` to close. */
+	close(title: string): Promise<void>;
+}
+
 export class XServer implements AsyncDisposable {
 	readonly display: string;
 	readonly #child: ChildProcess;
@@ -51,6 +56,26 @@ export class XServer implements AsyncDisposable {
 			.filter((count) => count > 0);
 		const total = counts.reduce((sum, count) => sum + count, 0);
 		return total === 0 ? 0 : 1 - Math.max(...counts) / total;
+	}
+
+	/** Windows are closed politely by window managers only. */
+	async startWindowManager(): Promise<WindowManager> {
+		const child = spawn("openbox", [], { env: { ...process.env, ...this.env }, stdio: "ignore" });
+		while ((await tool(["wmctrl", "-m"], this.env)).code !== 0) {
+			if (child.exitCode !== null) throw new Error("openbox ended");
+			await Bun.sleep(50);
+		}
+		return {
+			close: async (title) => {
+				const { code, stderr } = await tool(["wmctrl", "-c", title], this.env);
+				if (code !== 0) throw new Error(stderr);
+			},
+			[Symbol.asyncDispose]: async () => {
+				const gone = once(child, "exit");
+				child.kill("SIGTERM");
+				await gone;
+			},
+		};
 	}
 
 	async [Symbol.asyncDispose](): Promise<void> {

@@ -80,6 +80,7 @@ async function openWindow(context: Context, config: Config, report: Report): Pro
 	const fault = judgeEnding({
 		...(await machine.ended),
 		session: machine.guest.sessionEnd,
+		alive: machine.guest.has("kernel"),
 		fatal: machine.guest.fatal,
 		serialTail: logs.tail("serial"),
 		qemuTail: logs.tail("qemu"),

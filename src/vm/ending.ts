@@ -5,6 +5,8 @@ import type { Ending } from "./machine.ts";
 
 export interface EndingFacts extends Ending {
 	readonly session: SessionEnd | null;
+	/** Whether the guest gave any sign of life. */
+	readonly alive: boolean;
 	/** Why the guest gave up, by its own word on the console. */
 	readonly fatal: string | null;
 	/** Last lines of the serial console and of QEMU. */
@@ -44,6 +46,8 @@ export function judgeEnding(facts: EndingFacts): Fault | null {
 	// With -no-reboot a reset ends QEMU: `reboot` in the terminal (its session ended first), or a crash.
 	if (shutdown === "guest-reset" && session) return null;
 	if (shutdown === "guest-reset") return new Fault("The guest crashed and was reset", { log, tail: facts.serialTail });
+	// The window was closed so early that QEMU could not say so: events come only after the greeting is answered.
+	if (shutdown === null && !facts.alive) return null;
 	return new Fault("QEMU ended without a word", { why: shutdown ?? undefined, log, tail: facts.qemuTail });
 }
 

@@ -6,6 +6,7 @@ const good: EndingFacts = {
 	shutdown: "guest-shutdown",
 	panicked: false,
 	session: { event: "session-ended", result: "success", status: "exited 0", terminalWasUp: true, log: "" },
+	alive: true,
 	fatal: null,
 	serialTail: "serial",
 	qemuTail: "qemu",
@@ -31,6 +32,7 @@ test("ways of leaving that are no failure", () => {
 		}),
 	).toBeNull();
 	expect(judge({ shutdown: "guest-reset" })).toBeNull();
+	expect(judge({ shutdown: null, session: null, alive: false })).toBeNull();
 });
 
 test("everything else is told, never 0", () => {

@@ -37,6 +37,11 @@ export function dryRun(context: Context, config: Config, flags: { json: boolean;
 		credentialFiles: credentialPaths(instanceFolder),
 	});
 	const argv = [...qemu.facts.command, ...qemuArgv(plan)];
+	if (!flags.json) {
+		printError(
+			"virtualghost: the launcher adds descriptors 3 to 5, sockets and credential files when it starts this\n",
+		);
+	}
 	if (flags.json) print(`${JSON.stringify({ argv, env: qemu.env, plan }, null, 2)}\n`);
 	else
 		print(

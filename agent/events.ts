@@ -1,6 +1,7 @@
 /** Reports to the host over the virtio-serial events port, and watches for what the session's scripts leave behind. */
 import {
 	closeSync,
+	constants,
 	existsSync,
 	mkdirSync,
 	openSync,
@@ -14,6 +15,7 @@ import { dirname, join } from "node:path";
 import { encodeEvent, type GuestEvent, SESSION_LOG_TAIL_BYTES } from "../src/wire/events.ts";
 import { EVENTS_PORT, GUEST_PATH } from "../src/wire/names.ts";
 
+const LOOK_AGAIN_MS = 1000;
 const PORTS_FOLDER = "/sys/class/virtio-ports";
 
 /** Device node of the events port, found by name since udev's symlink may not be there yet; null without the device. */
@@ -26,23 +28,28 @@ function findEventsPort(): string | null {
 	return null;
 }
 
+/** The open port; it admits one writer at a time, which is this process. */
+let port: number | null = null;
+
 /**
- * Sends one event; a failure is logged, since SSH must go on without it. The port is opened for each line: it admits one
- * writer at a time, and lines are rare.
+ * Sends one event; a failure is logged, since SSH must go on without it. Without O_NONBLOCK a write would hold up the whole
+ * agent for as long as the host is not connected.
  */
 export function sendEvent(event: GuestEvent): void {
 	try {
-		const port = findEventsPort();
-		if (port === null) throw new Error("there is no events port");
-		const fd = openSync(port, "w");
-		try {
-			writeSync(fd, encodeEvent(event));
-		} finally {
-			closeSync(fd);
-		}
+		port ??= openPort();
+		writeSync(port, encodeEvent(event));
 	} catch (error) {
+		if (port !== null) closeSync(port);
+		port = null;
 		process.stderr.write(`virtualghost-agent: "${event.event}" is not reported: ${String(error)}\n`);
 	}
+}
+
+function openPort(): number {
+	const path = findEventsPort();
+	if (path === null) throw new Error("there is no events port");
+	return openSync(path, constants.O_WRONLY | constants.O_NONBLOCK);
 }
 
 function logTail(): string {
@@ -64,6 +71,11 @@ export class SessionWatch {
 			watch(dirname(path), () => this.check());
 		}
 		this.check();
+		// A watch that starts while its folder changes can miss the change; looking again costs two stat() a second.
+		const timer = setInterval(() => {
+			this.check();
+			if (this.#terminalUp && this.#ended) clearInterval(timer);
+		}, LOOK_AGAIN_MS);
 	}
 
 	/** Also called before the agent ends: the last event must not be lost when the guest powers off. */

@@ -7,17 +7,23 @@ import { SessionWatch, sendEvent } from "./events.ts";
 import { createAgentServer } from "./server.ts";
 import { listenVsock } from "./vsock.ts";
 
+const ANNOUNCE_AGAIN_MS = 1000;
+
 async function main(): Promise<void> {
 	if (process.argv.includes("--version")) {
 		process.stdout.write(`virtualghost-agent ${packageJson.version}\n`);
 		return;
 	}
 	const credentials = readCredentials(process.env.CREDENTIALS_DIRECTORY);
-	await listenVsock(createAgentServer(credentials), AGENT_VSOCK_PORT);
+	const server = createAgentServer(credentials);
+	await listenVsock(server, AGENT_VSOCK_PORT);
 	const watch = new SessionWatch();
 	watch.start();
 	// Last: from this line on the launcher counts on everything above.
 	sendEvent(agentEvent(packageJson.version));
+	// Until somebody comes: a line that went out before the host had connected its end is lost.
+	const again = setInterval(() => sendEvent(agentEvent(packageJson.version)), ANNOUNCE_AGAIN_MS);
+	server.once("connection", () => clearInterval(again));
 	process.on("SIGTERM", () => {
 		watch.check();
 		process.exit(0);

@@ -32,17 +32,19 @@ function findEventsPort(): string | null {
 let port: number | null = null;
 
 /**
- * Sends one event; a failure is logged, since SSH must go on without it. Without O_NONBLOCK a write would hold up the whole
+ * Sends one event and says whether it went out; a failure is logged, since SSH must go on without it. Without O_NONBLOCK a write would hold up the whole
  * agent for as long as the host is not connected.
  */
-export function sendEvent(event: GuestEvent): void {
+export function sendEvent(event: GuestEvent): boolean {
 	try {
 		port ??= openPort();
 		writeSync(port, encodeEvent(event));
+		return true;
 	} catch (error) {
 		if (port !== null) closeSync(port);
 		port = null;
 		process.stderr.write(`virtualghost-agent: "${event.event}" is not reported: ${String(error)}\n`);
+		return false;
 	}
 }
 
@@ -81,19 +83,17 @@ export class SessionWatch {
 	/** Also called before the agent ends: the last event must not be lost when the guest powers off. */
 	check(): void {
 		if (!this.#terminalUp && existsSync(GUEST_PATH.terminalUp)) {
-			this.#terminalUp = true;
-			sendEvent({ event: "terminal-up" });
+			this.#terminalUp = sendEvent({ event: "terminal-up" });
 		}
 		if (!this.#ended && existsSync(GUEST_PATH.sessionEnded)) {
-			this.#ended = true;
 			const [result = "unknown", code = "", status = ""] = readFileSync(GUEST_PATH.sessionEnded, "utf8")
 				.trim()
 				.split(" ");
-			sendEvent({
+			this.#ended = sendEvent({
 				event: "session-ended",
 				result,
 				status: `${code} ${status}`.trim().slice(0, 64),
-				terminalWasUp: this.#terminalUp,
+				terminalWasUp: existsSync(GUEST_PATH.terminalUp),
 				log: logTail(),
 			});
 		}

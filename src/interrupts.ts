@@ -43,9 +43,12 @@ export class Interrupts implements Disposable {
 }
 
 function interruptFault(interrupt: Interrupt): Fault {
-	return new Fault(`Interrupted by ${interrupt}`, {
-		exitCode: interrupt === "SIGTERM" ? EXIT.terminated : EXIT.interrupted,
-	});
+	return new Fault(`Interrupted by ${interrupt}`, { exitCode: interruptExitCode(interrupt) });
+}
+
+/** Exit code of a launcher that was made to end before its work was done. */
+export function interruptExitCode(interrupt: Interrupt): number {
+	return interrupt === "SIGTERM" ? EXIT.terminated : EXIT.interrupted;
 }
 
 /** Rejects with the reason when `signal` is aborted, and never resolves: for races. */

@@ -37,16 +37,13 @@ export function dryRun(context: Context, config: Config, flags: { json: boolean;
 		credentialFiles: credentialPaths(instanceFolder),
 	});
 	const argv = [...qemu.facts.command, ...qemuArgv(plan)];
-	if (!flags.json) {
-		printError(
-			"virtualghost: the launcher adds descriptors 3 to 5, sockets and credential files when it starts this\n",
-		);
+	if (flags.json) {
+		print(`${JSON.stringify({ argv, env: qemu.env, plan }, null, 2)}\n`);
+		return EXIT.ok;
 	}
-	if (flags.json) print(`${JSON.stringify({ argv, env: qemu.env, plan }, null, 2)}\n`);
-	else
-		print(
-			`${[...Object.entries(qemu.env).map(([k, v]) => `${k}=${shellQuote(v)}`), ...argv.map(shellQuote)].join(" ")}\n`,
-		);
+	printError("virtualghost: the launcher adds descriptors 3 to 5, sockets and credential files when it starts this\n");
+	const variables = Object.entries(qemu.env).map(([name, value]) => `${name}=${shellQuote(value)}`);
+	print(`${[...variables, ...argv.map(shellQuote)].join(" ")}\n`);
 	return EXIT.ok;
 }
 

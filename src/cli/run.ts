@@ -3,8 +3,8 @@
 import type { Config } from "../config/schema.ts";
 import { EXIT, Fault } from "../errors.ts";
 import { gatherHostFacts } from "../host/facts.ts";
-import { Interrupts, rejectOn } from "../interrupts.ts";
-import { decide } from "../plan/decide.ts";
+import { Interrupts, interruptExitCode, rejectOn } from "../interrupts.ts";
+import { decide, inheritedChannels } from "../plan/decide.ts";
 import { judgeEnding } from "../vm/ending.ts";
 import type { Machine } from "../vm/machine.ts";
 import { stopMachine } from "../vm/stop.ts";
@@ -49,7 +49,7 @@ function checkBeforeWork(context: Context, config: Config, flags: RunFlags): voi
 	decide(config, host, chooseQemu(config, context, host).facts, imagePaths(config, context), {
 		headless: flags.headlessTest,
 		instanceFolder: context.directories.runtime,
-		channels: { qmp: { kind: "fd", fd: 3 }, serial: { kind: "fd", fd: 4 }, events: { kind: "fd", fd: 5 } },
+		channels: inheritedChannels(),
 		credentialFiles: [],
 	});
 }
@@ -58,7 +58,7 @@ function createReport(context: Context): Report {
 	return new Report({
 		isTTY: process.stderr.isTTY === true,
 		verbose: context.verbose,
-		write: (text) => printError(text),
+		write: printError,
 	});
 }
 
@@ -74,8 +74,7 @@ async function openWindow(context: Context, config: Config, report: Report): Pro
 	if (interrupts.first) {
 		report.stage("shutting down (Ctrl+C again skips ahead)");
 		const { orderly } = await stopMachine(machine, interrupts);
-		if (orderly) return EXIT.ok;
-		return interrupts.first === "SIGTERM" ? EXIT.terminated : EXIT.interrupted;
+		return orderly ? EXIT.ok : interruptExitCode(interrupts.first);
 	}
 	const fault = judgeEnding({
 		...(await machine.ended),

@@ -24,10 +24,17 @@ async function main(): Promise<void> {
 	// Until somebody comes: a line that went out before the host had connected its end is lost.
 	const again = setInterval(() => sendEvent(agentEvent(packageJson.version)), ANNOUNCE_AGAIN_MS);
 	server.once("connection", () => clearInterval(again));
+	for (const event of ["uncaughtException", "unhandledRejection"] as const) process.on(event, survive);
 	process.on("SIGTERM", () => {
 		watch.check();
 		process.exit(0);
 	});
+}
+
+/** A defect in one session is no reason to cut off all others: this process is the only way in. */
+function survive(error: unknown): void {
+	const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+	process.stderr.write(`virtualghost-agent: defect: ${text.slice(0, 2000)}\n`);
 }
 
 main().catch((error: unknown) => {

@@ -1,61 +1,94 @@
-/** The guest's SSH server: public key only, one user, limits on the outer listener since ssh2 has none. */
+/** The guest's SSH server: one public key, two accounts, sessions and TCP forwarding. */
 import { timingSafeEqual } from "node:crypto";
 import net from "node:net";
-import ssh2, { type AuthContext, type Connection, type ParsedKey } from "ssh2";
-import { GUEST_USER } from "../src/wire/names.ts";
+import ssh2, { type AuthContext, type Connection, type ParsedKey, type TcpipBindInfo } from "ssh2";
 import type { Credentials } from "./credentials.ts";
+import { forwardToService, RemoteForwards } from "./forward.ts";
+import { CONNECTIONS_MAX, Gate } from "./gate.ts";
 import { serveSession } from "./session.ts";
+import { type Account, findAccount } from "./users.ts";
 
-/** Time from the connection to a finished login, as sshd's LoginGraceTime. */
-const LOGIN_GRACE_MS = 10_000;
-const CONNECTIONS_MAX = 64;
-const UNAUTHENTICATED_MAX = 10;
+/** As sshd's MaxAuthTries. */
+const AUTH_TRIES_MAX = 6;
+/** Channels of one connection; sshd's MaxSessions is 10, and forwarded connections come on top. */
+const CHANNELS_MAX = 256;
+const KEEPALIVE_MS = 15_000;
+const KEEPALIVE_MISSED_MAX = 3;
 
-/** Decides one authentication attempt. Anything but the launcher's key for the session's user is refused. */
-export function authenticate(context: AuthContext, authorized: ParsedKey): void {
-	if (context.method !== "publickey") return context.reject(["publickey"]);
+/** What to say to one attempt: no, yes this key would do (a client may ask first), or in, as that account. */
+export function judge(context: AuthContext, authorized: ParsedKey): "no" | "key would do" | Account {
+	const account = findAccount(context.username);
+	if (context.method !== "publickey" || !account) return "no";
 	const wanted = authorized.getPublicSSH();
 	const sameKey = context.key.data.length === wanted.length && timingSafeEqual(context.key.data, wanted);
-	if (context.username !== GUEST_USER || context.key.algo !== authorized.type || !sameKey) {
-		return context.reject(["publickey"]);
-	}
-	// Without a signature the client only asks whether this key would do.
-	if (!context.signature || !context.blob) return context.accept();
-	if (authorized.verify(context.blob, context.signature, context.hashAlgo) === true) context.accept();
-	else context.reject(["publickey"]);
+	if (context.key.algo !== authorized.type || !sameKey) return "no";
+	if (!context.signature || !context.blob) return "key would do";
+	return authorized.verify(context.blob, context.signature, context.hashAlgo) === true ? account : "no";
 }
 
 /** A `net.Server` that speaks SSH on every connection. */
 export function createAgentServer(credentials: Credentials): net.Server {
-	let unauthenticated = 0;
-	const ssh = new ssh2.Server({ hostKeys: [credentials.hostKey], ident: "VirtualGhost" }, (client) => {
-		serveClient(client, credentials.authorizedKey);
+	const gate = new Gate();
+	const settings = {
+		hostKeys: [credentials.hostKey],
+		ident: "VirtualGhost",
+		keepaliveInterval: KEEPALIVE_MS,
+		keepaliveCountMax: KEEPALIVE_MISSED_MAX,
+	};
+	const ssh = new ssh2.Server(settings, (client: Connection & { _sock?: net.Socket }) => {
+		serveClient(client, credentials.authorizedKey, () => client._sock && gate.release(client._sock));
 	});
-	const outer = net.createServer((socket) => {
-		if (unauthenticated >= UNAUTHENTICATED_MAX) return socket.destroy();
-		unauthenticated++;
-		let pending = true;
-		const settled = () => {
-			if (pending) unauthenticated--;
-			pending = false;
-			clearTimeout(grace);
-		};
-		const grace = setTimeout(() => socket.destroy(), LOGIN_GRACE_MS);
-		socket.once("close", settled);
-		socket.once("authenticated", settled);
-		socket.on("error", () => socket.destroy());
-		ssh.injectSocket(socket);
+	const outer = net.createServer({ allowHalfOpen: false }, (socket) => {
+		if (gate.admit(socket)) ssh.injectSocket(socket);
 	});
 	outer.maxConnections = CONNECTIONS_MAX;
 	return outer;
 }
 
-function serveClient(client: Connection & { _sock?: net.Socket }, authorized: ParsedKey): void {
-	client.on("authentication", (context) => authenticate(context, authorized));
-	client.on("ready", () => client._sock?.emit("authenticated"));
+function serveClient(client: Connection, authorized: ParsedKey, loggedIn: () => void): void {
+	let account: Account | null = null;
+	let tries = 0;
+	let channels = 0;
+	client.on("authentication", (context) => {
+		const verdict = judge(context, authorized);
+		// Before accept(), which reports "ready" at once.
+		if (typeof verdict === "object") account = verdict;
+		if (verdict === "no") context.reject(["publickey"]);
+		else context.accept();
+		// "none" is how a client asks for the methods: it does not count.
+		if (verdict === "no" && context.method !== "none" && ++tries >= AUTH_TRIES_MAX) client.end();
+	});
+	client.on("ready", () => {
+		loggedIn();
+		if (account === null) return void client.end();
+		serveForwards(client, account);
+	});
 	// A peer that breaks the protocol loses its connection, nothing else.
 	client.on("error", () => client.end());
-	client.on("session", (accept) => serveSession(accept()));
-	client.on("tcpip", (_accept, reject) => reject());
-	client.on("request", (_accept, reject) => reject?.());
+	client.on("session", (accept, reject) => {
+		if (account === null || channels >= CHANNELS_MAX) return reject();
+		channels++;
+		const session = accept();
+		session.once("close", () => channels--);
+		serveSession(session, account);
+	});
+	client.on("tcpip", (accept, reject, info) => {
+		if (channels >= CHANNELS_MAX) return reject();
+		channels++;
+		forwardToService(info, accept, reject).once("close", () => channels--);
+	});
+}
+
+function serveForwards(client: Connection, account: Account): void {
+	const forwards = new RemoteForwards(client, account.uid === 0);
+	client.on("request", (accept, reject, name, info) => {
+		const bind = info as TcpipBindInfo;
+		if (name === "tcpip-forward") {
+			forwards.listen(bind).then(
+				(port) => accept?.(port),
+				() => reject?.(),
+			);
+		} else if (name === "cancel-tcpip-forward" && forwards.cancel(bind)) accept?.();
+		else reject?.();
+	});
 }

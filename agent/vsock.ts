@@ -1,19 +1,13 @@
 /** An AF_VSOCK listener through bun:ffi, handed to `net.Server` as a descriptor. Bun has no vsock of its own. */
-import { dlopen, FFIType, ptr } from "bun:ffi";
+import { ptr } from "bun:ffi";
 import type net from "node:net";
 import { AF_VSOCK, sockaddrVm, VMADDR_CID_ANY } from "../src/wire/vsock.ts";
+import { libc } from "./libc.ts";
 
 const SOCK_STREAM = 1;
 const SOCK_NONBLOCK = 0o4000;
 const SOCK_CLOEXEC = 0o2000000;
 const BACKLOG = 64;
-
-// musl's loader answers to every name that begins with "libc.", so this opens the C library on glibc and on musl.
-const libc = dlopen("libc.so.6", {
-	socket: { args: [FFIType.i32, FFIType.i32, FFIType.i32], returns: FFIType.i32 },
-	bind: { args: [FFIType.i32, FFIType.ptr, FFIType.u32], returns: FFIType.i32 },
-	listen: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 },
-});
 
 /**
  * Binds `port` for every peer and lets `server` accept on it.
@@ -21,12 +15,11 @@ const libc = dlopen("libc.so.6", {
  * @throws Error naming the call that failed (bun:ffi does not give errno).
  */
 export async function listenVsock(server: net.Server, port: number): Promise<void> {
-	const fd = libc.symbols.socket(AF_VSOCK, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	const fd = libc.socket(AF_VSOCK, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0) throw new Error("socket(AF_VSOCK) failed: is the module vmw_vsock_virtio_transport loaded?");
 	const address = sockaddrVm(VMADDR_CID_ANY, port);
-	if (libc.symbols.bind(fd, ptr(address), address.byteLength) !== 0)
-		throw new Error(`bind to vsock port ${port} failed`);
-	if (libc.symbols.listen(fd, BACKLOG) !== 0) throw new Error(`listen on vsock port ${port} failed`);
+	if (libc.bind(fd, ptr(address), address.byteLength) !== 0) throw new Error(`bind to vsock port ${port} failed`);
+	if (libc.listen(fd, BACKLOG) !== 0) throw new Error(`listen on vsock port ${port} failed`);
 	await new Promise<void>((resolve, reject) => {
 		server.once("error", reject);
 		server.listen({ fd }, () => {

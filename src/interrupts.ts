@@ -19,6 +19,11 @@ export class Interrupts implements Disposable {
 		}
 	}
 
+	/** As if the signal had come: somebody asked for it in another way. */
+	raise(signal: Interrupt): void {
+		this.#received(signal);
+	}
+
 	#received(signal: Interrupt): void {
 		this.first ??= signal;
 		this.#first.abort(interruptFault(this.first));

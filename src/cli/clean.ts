@@ -3,7 +3,7 @@
 import { lstatSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { EXIT, Fault, reason } from "../errors.ts";
-import { liveInstances, sweepDead } from "../vm/instance.ts";
+import { livingNames, sweepDead } from "../vm/registry.ts";
 import type { Context } from "./context.ts";
 import { print } from "./output.ts";
 
@@ -12,10 +12,10 @@ const MIB = 1024 * 1024;
 export function clean(context: Context, flags: { json: boolean }): number {
 	const { cache, state, runtime } = context.directories;
 	sweepDead(runtime);
-	const running = liveInstances(runtime).size;
+	const running = livingNames(runtime).size;
 	if (running > 0) {
 		throw new Fault(`${running} virtual machine${running === 1 ? " is" : "s are"} running on these files`, {
-			fix: "close the window first",
+			fix: "close the window first, or use `virtualghost stop`",
 		});
 	}
 	let bytes = 0;

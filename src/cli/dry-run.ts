@@ -15,16 +15,16 @@ import { print, printError } from "./output.ts";
 /** Stands for the instance's name, which is made at start. */
 const INSTANCE_PLACEHOLDER = "00000000";
 
-export function dryRun(context: Context, config: Config, flags: { json: boolean; headlessTest: boolean }): number {
+export function dryRun(context: Context, config: Config, flags: { json: boolean; headless: boolean }): number {
 	const host = gatherHostFacts(context.env);
 	const qemu = chooseQemu(config, context, host);
 	const instanceFolder = `${context.directories.runtime}/${INSTANCE_PLACEHOLDER}`;
 	const seesDisplay = host.platform !== "linux" || host.display.x11 !== null || host.display.wayland !== null;
-	if (!seesDisplay && !flags.headlessTest && config.display.backend === "auto") {
+	if (!seesDisplay && !flags.headless && config.display.backend === "auto") {
 		printError("virtualghost: no display here; this is the command line without a window\n");
 	}
 	const plan = decide(config, host, qemu.facts, imagePaths(config, context), {
-		headless: flags.headlessTest || !seesDisplay,
+		headless: flags.headless || !seesDisplay,
 		fallback: recallFallback({
 			config,
 			host,

@@ -32,7 +32,7 @@ export async function headlessTest(
 	using interrupts = new Interrupts();
 	const print = createPrinter(context, flags.json);
 	const started = performance.now();
-	const opened = await openRun(context, config, true, report, interrupts.signal);
+	const opened = await openRun(context, config, { headless: true }, report, interrupts.signal);
 	let results: Result[] = [];
 	try {
 		using checks = new SmokeChecks(opened.machine, opened.instance, config, flags.screenshot);

@@ -10,10 +10,11 @@ import { assetPath, type Embedded, ensureAssets } from "../vm/assets.ts";
 import { boot } from "../vm/boot.ts";
 import { makeCredentials } from "../vm/credentials.ts";
 import { hostKey } from "../vm/host-memory.ts";
-import { Instance, liveInstances } from "../vm/instance.ts";
+import { Instance } from "../vm/instance.ts";
 import { RunLogs } from "../vm/logs.ts";
 import type { Machine } from "../vm/machine.ts";
 import type { AssetName } from "../vm/manifest.ts";
+import { livingNames } from "../vm/registry.ts";
 import type { Context } from "./context.ts";
 import type { Report } from "./report.ts";
 
@@ -92,7 +93,7 @@ export function keyOfHost(context: Context, config: Config, qemuVersion: string)
 export async function openRun(
 	context: Context,
 	config: Config,
-	headless: boolean,
+	{ headless, name }: { headless: boolean; name?: string | undefined },
 	report: Report,
 	signal: AbortSignal,
 ): Promise<OpenRun> {
@@ -100,8 +101,9 @@ export async function openRun(
 	checkOwnImages(config);
 	const host = gatherHostFacts(context.env);
 	const { directories, embedded } = context;
-	const instance = scope.use(Instance.create(directories.runtime));
-	const logs = RunLogs.create(directories.state, instance.id, config.logs.keep, liveInstances(directories.runtime));
+	const instance = scope.use(Instance.create(directories.runtime, name ?? null));
+	const logs = RunLogs.create(directories.state, instance.name, config.logs.keep, livingNames(directories.runtime));
+	instance.update({ logs: logs.folder });
 	logs.note(`virtualghost ${VERSION} (${COMMIT ?? "no commit"}) on ${host.platform} ${host.arch}`);
 	await ensureAssets(
 		embedded,

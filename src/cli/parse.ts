@@ -1,23 +1,113 @@
 /** The command line: verbs and flags by yargs; the flags of `run` come from the configuration's rows. */
 import yargs, { type Argv } from "yargs";
-import { CONFIG_ROWS, describeFlag } from "../config/schema.ts";
 import { EXIT, Fault } from "../errors.ts";
 import { VERSION } from "../version.ts";
 import type { Embedded } from "../vm/assets.ts";
-import type { ConfigFlags } from "./config.ts";
-import { createContext, type Environment } from "./context.ts";
-import type { RunFlags } from "./run.ts";
+import { commandWords } from "./command-words.ts";
+import { type Context, createContext, type Environment } from "./context.ts";
+import * as options from "./options.ts";
 
-/** What each verb does, with the flags as parsed. */
-export interface Verbs {
-	run(flags: RunFlags & Verbose): Promise<void>;
-	config(flags: ConfigFlags & Verbose): Promise<void>;
-	clean(flags: { readonly json: boolean } & Verbose): Promise<void>;
-	version(flags: { readonly assets: boolean; readonly json: boolean } & Verbose): Promise<void>;
+/** Flags of any verb as yargs gives them, camel-cased; `command` holds what stood behind `--`. */
+type Flags = Readonly<Record<string, unknown>> & { readonly command: readonly (string | Uint8Array)[] };
+
+interface Verb {
+	/** As yargs wants it, positionals included; an alias `$0` marks the default. */
+	readonly usage: string | readonly string[];
+	readonly does: string;
+	readonly options: (parser: Argv) => Argv;
+	/** Each verb is loaded when it is called for: the start must not pay for the others. Resolves with the exit code. */
+	readonly run: (context: Context, flags: never) => Promise<number>;
 }
 
-interface Verbose {
-	readonly verbose?: boolean | undefined;
+/** In the order of `--help`. */
+const VERBS: readonly Verb[] = [
+	{
+		usage: ["run", "$0"],
+		does: "Open the terminal (the default); with -- CMD… run a command in a machine of its own",
+		options: options.runOptions,
+		run: async (context, flags) => (await import("./run.ts")).run(context, flags),
+	},
+	{
+		usage: "shell [name]",
+		does: "Open a login shell in a running machine, here",
+		options: options.shellOptions,
+		run: async (context, flags) => (await import("./shell.ts")).shell(context, flags),
+	},
+	{
+		usage: "exec [name]",
+		does: "Run a command in a running machine: exec [name] -- CMD…",
+		options: options.execOptions,
+		run: async (context, flags) => (await import("./exec.ts")).exec(context, flags),
+	},
+	{
+		usage: "forward [words..]",
+		does: "Forward ports of this host to a running machine",
+		options: options.forwardOptions,
+		run: async (context, flags: { words?: readonly string[] }) => {
+			const { forward, splitForwardWords } = await import("./forward.ts");
+			return await forward(context, splitForwardWords((flags.words ?? []).map(String)));
+		},
+	},
+	{
+		usage: "ssh-config [name]",
+		does: "Print what OpenSSH needs: ssh -F <(virtualghost ssh-config) ghost",
+		options: options.namePositional,
+		run: async (context, flags) => (await import("./ssh-config.ts")).sshConfig(context, flags),
+	},
+	{
+		usage: "ssh-proxy [name]",
+		does: "Connect stdin and stdout to a machine's SSH server (for ProxyCommand)",
+		options: options.namePositional,
+		run: async (context, flags) => (await import("./ssh-proxy.ts")).sshProxy(context, flags),
+	},
+	{
+		usage: "list",
+		does: "List the machines that run",
+		options: options.jsonOption,
+		run: async (context, flags) => (await import("./list.ts")).list(context, flags),
+	},
+	{
+		usage: "stop [name]",
+		does: "Shut a machine down",
+		options: options.stopOptions,
+		run: async (context, flags) => (await import("./stop.ts")).stop(context, flags),
+	},
+	{
+		usage: "logs [name]",
+		does: "Show what a machine, its console and QEMU have written",
+		options: options.logsOptions,
+		run: async (context, flags) => (await import("./logs.ts")).logs(context, flags),
+	},
+	{
+		usage: "screenshot [name]",
+		does: "Save what a machine's screen shows (PNG)",
+		options: options.screenshotOptions,
+		run: async (context, flags) => (await import("./screenshot.ts")).screenshot(context, flags),
+	},
+	{
+		usage: "config",
+		does: "Show where the configuration is, what is in force, or write an example",
+		options: options.configOptions,
+		run: async (context, flags) => (await import("./config.ts")).config(context, flags),
+	},
+	{
+		usage: "clean",
+		does: "Remove extracted files, logs and what was learned about this host",
+		options: options.jsonOption,
+		run: async (context, flags) => (await import("./clean.ts")).clean(context, flags),
+	},
+	{
+		usage: "version",
+		does: "Show the version; with --assets what is inside",
+		options: options.versionOptions,
+		run: async (context, flags) => (await import("./version.ts")).version(context.embedded, flags),
+	},
+];
+
+export const VERB_NAMES: readonly string[] = VERBS.map(({ usage }) => firstWord(usage));
+
+function firstWord(usage: string | readonly string[]): string {
+	return (typeof usage === "string" ? usage : (usage[0] ?? "")).split(" ")[0] ?? "";
 }
 
 /** Width of help where nobody says otherwise. */
@@ -26,44 +116,34 @@ export const HELP_COLUMNS = 100;
 /** Runs the verb that `argv` names and returns the exit code. @throws Fault */
 export async function runCommandLine(argv: readonly string[], embedded: Embedded, env: Environment): Promise<number> {
 	let exitCode: number = EXIT.ok;
-	const context = (flags: Verbose) => createContext(embedded, env, flags.verbose === true);
-	const parser = createParser(argv, Math.min(HELP_COLUMNS, process.stdout.columns ?? HELP_COLUMNS), {
-		// Each verb is loaded when it is called for: the start must not pay for the others.
-		run: async (flags) => {
-			const { run } = await import("./run.ts");
-			exitCode = await run(context(flags), flags);
-		},
-		config: async (flags) => {
-			const { config } = await import("./config.ts");
-			exitCode = config(context(flags), flags);
-		},
-		clean: async (flags) => {
-			const { clean } = await import("./clean.ts");
-			exitCode = clean(context(flags), flags);
-		},
-		version: async (flags) => {
-			const { version } = await import("./version.ts");
-			exitCode = version(embedded, flags);
-		},
+	const columns = Math.min(HELP_COLUMNS, process.stdout.columns ?? HELP_COLUMNS);
+	const parser = createParser(argv, columns, async (verb, flags) => {
+		const context = createContext(embedded, env, flags.verbose === true);
+		exitCode = await verb.run(context, flags as never);
 	});
 	await parser.parseAsync();
 	return exitCode;
 }
 
-export function createParser(argv: readonly string[], columns: number, verbs: Verbs) {
-	return yargs([...argv])
+export function createParser(
+	argv: readonly string[],
+	columns: number,
+	run: (verb: Verb, flags: Flags) => Promise<void>,
+) {
+	const parser = yargs([...argv])
 		.scriptName("virtualghost")
 		.usage("$0 [run] [options]\n\nOpens a terminal in a disposable, isolated virtual machine.")
-		.option("verbose", { alias: "v", type: "boolean", describe: "Say what is decided and why", global: true })
-		.command(["run", "$0"], "Open the terminal (the default)", runOptions, verbs.run)
-		.command(
-			"config",
-			"Show where the configuration is, what is in force, or write an example",
-			configOptions,
-			verbs.config,
-		)
-		.command("clean", "Remove extracted files, logs and what was learned about this host", jsonOption, verbs.clean)
-		.command("version", "Show the version; with --assets what is inside", versionOptions, verbs.version)
+		.parserConfiguration({ "populate--": true })
+		.option("verbose", { alias: "v", type: "boolean", describe: "Say what is decided and why", global: true });
+	for (const verb of VERBS) {
+		parser.command(
+			verb.usage,
+			verb.does,
+			(each) => verb.options(each),
+			async (flags) => run(verb, { ...flags, command: commandWords(flags["--"]) }),
+		);
+	}
+	return parser
 		.version(VERSION)
 		.help()
 		.alias("help", "h")
@@ -74,38 +154,4 @@ export function createParser(argv: readonly string[], columns: number, verbs: Ve
 		.fail((message, error) => {
 			throw error ?? new Fault(message, { fix: "virtualghost --help shows what there is", exitCode: EXIT.usage });
 		});
-}
-
-function runOptions(parser: Argv) {
-	// Their values are judged by config/, which says more than yargs does and names all problems at once.
-	for (const row of CONFIG_ROWS) {
-		parser.option(row.flag, {
-			type: "string",
-			requiresArg: false,
-			describe: `${describeFlag(row)} (${row.placeholder})`,
-		});
-	}
-	return parser
-		.option("headless-test", {
-			type: "boolean",
-			default: false,
-			describe: "Boot without a window, check everything, report",
-		})
-		.option("screenshot", { type: "string", describe: "With --headless-test: save the terminal's picture (PNG)" })
-		.option("json", { type: "boolean", default: false, describe: "With --headless-test or --dry-run: JSON on stdout" })
-		.option("dry-run", { type: "boolean", default: false, describe: "Print QEMU's command line and do nothing" });
-}
-
-function jsonOption(parser: Argv) {
-	return parser.option("json", { type: "boolean", default: false, describe: "JSON on stdout" });
-}
-
-function configOptions(parser: Argv) {
-	return jsonOption(parser)
-		.option("show", { type: "boolean", default: false, describe: "Effective values and where each comes from" })
-		.option("init", { type: "boolean", default: false, describe: "Write a commented example file" });
-}
-
-function versionOptions(parser: Argv) {
-	return jsonOption(parser).option("assets", { type: "boolean", default: false, describe: "Show what is embedded" });
 }

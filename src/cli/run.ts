@@ -1,81 +1,168 @@
-/** `virtualghost run`: opens the window and waits for its end. Also --dry-run and --headless-test. */
+/** `virtualghost run`: a machine with its window, in the background, or for one command. Also --dry-run and --headless-test. */
 
+import type { LoadedConfig } from "../config/load.ts";
 import type { Config } from "../config/schema.ts";
 import { EXIT, Fault } from "../errors.ts";
 import { gatherHostFacts } from "../host/facts.ts";
+import { surviveParent } from "../host/parent.ts";
 import { Interrupts, interruptExitCode, rejectOn } from "../interrupts.ts";
 import { decide, inheritedChannels } from "../plan/decide.ts";
 import { judgeEnding } from "../vm/ending.ts";
-import type { Machine } from "../vm/machine.ts";
-import { stopMachine } from "../vm/stop.ts";
+import { parseForward } from "../vm/forwards.ts";
+import { checkName } from "../vm/friendly-names.ts";
 import { type Context, loadContextConfig } from "./context.ts";
+import { type Announce, detach, detachedAnnouncer } from "./detach.ts";
 import { dryRun } from "./dry-run.ts";
+import { execIn } from "./exec.ts";
+import { asLauncher, type CommandFlags, guestCommandLine } from "./guest-command.ts";
 import { headlessTest } from "./headless-test.ts";
-import { checkOwnImages, chooseQemu, imagePaths, openRun } from "./open-run.ts";
+import { checkOwnImages, chooseQemu, imagePaths, type OpenRun, openRun } from "./open-run.ts";
 import { printError } from "./output.ts";
 import { Report } from "./report.ts";
+import { type Serving, serve } from "./serve.ts";
 
-export interface RunFlags extends Readonly<Record<string, unknown>> {
+export interface RunFlags extends CommandFlags, Readonly<Record<string, unknown>> {
 	readonly headlessTest: boolean;
 	readonly screenshot: string | undefined;
 	readonly json: boolean;
 	readonly dryRun: boolean;
+	readonly name: string | undefined;
+	readonly detach: boolean;
+	/** `[ip:]host:guest` */
+	readonly publish: readonly string[];
 }
 
 /** Returns the process's exit code. @throws Fault */
 export async function run(context: Context, flags: RunFlags): Promise<number> {
 	checkFlags(flags);
-	const { config } = loadContextConfig(context, flags);
-	if (flags.dryRun) return dryRun(context, config, flags);
-	const report = createReport(context);
-	checkBeforeWork(context, config, flags);
+	const loaded = loadContextConfig(context, flags);
+	const headless = flags.headlessTest || (!isWindowWanted(loaded) && isScripted(flags));
+	const config = effectiveConfig(loaded, flags);
+	if (flags.dryRun) return dryRun(context, config, { json: flags.json, headless });
+	const announce = flags.detach ? detachedAnnouncer(context.env) : null;
+	checkBeforeWork(context, config, headless);
+	if (flags.detach && announce === null) return await detach(process.argv.slice(2), context.env);
+	const report = createReport(context, announce !== null);
 	if (flags.headlessTest) return await headlessTest(context, config, report, flags);
-	return await openWindow(context, config, report);
+	if (flags.command.length > 0) {
+		return await asLauncher(() => runCommand(context, config, headless, report, flags));
+	}
+	// Like any program with a window, it outlives the shell or script that started it.
+	surviveParent();
+	return await runMachine(context, config, headless, report, flags, announce);
+}
+
+/** No window unless it is asked for: a script has nobody to look at it. */
+function isScripted(flags: RunFlags): boolean {
+	return flags.detach || flags.command.length > 0;
+}
+
+function isWindowWanted({ config, origins }: LoadedConfig): boolean {
+	return origins["display.backend"].origin !== "default" && config.display.backend !== "none";
+}
+
+/** A machine for one command needs no screen; without one it is up sooner. */
+function effectiveConfig(loaded: LoadedConfig, flags: RunFlags): Config {
+	const { config, origins } = loaded;
+	if (flags.command.length === 0 || isWindowWanted(loaded)) return config;
+	return origins["gpu.mode"].origin === "default" ? { ...config, gpu: { ...config.gpu, mode: "none" } } : config;
 }
 
 function checkFlags(flags: RunFlags): void {
+	const usage = (what: string, fix?: string) => new Fault(what, { fix, exitCode: EXIT.usage });
 	if (flags.screenshot !== undefined && !flags.headlessTest) {
-		throw new Fault("--screenshot belongs to --headless-test", { fix: "add --headless-test", exitCode: EXIT.usage });
+		throw usage("--screenshot belongs to --headless-test", "add --headless-test, or use `virtualghost screenshot`");
 	}
-	if (flags.json && !flags.headlessTest && !flags.dryRun) {
-		throw new Fault("--json belongs to --headless-test or --dry-run", { exitCode: EXIT.usage });
+	if (flags.json && !flags.headlessTest && !flags.dryRun) throw usage("--json belongs to --headless-test or --dry-run");
+	if (flags.headlessTest && isScripted(flags)) throw usage("--headless-test takes neither --detach nor a command");
+	if (flags.detach && flags.command.length > 0) {
+		throw usage(
+			"--detach leaves a machine running, -- CMD ends it with the command",
+			"use `run --detach` first, then `virtualghost exec -- CMD`",
+		);
 	}
+	const hasCommandFlag = flags.env.length > 0 || flags.workdir !== undefined || flags.root || flags.tty;
+	if (hasCommandFlag && flags.command.length === 0) {
+		throw usage("--env, --workdir, --root and --tty belong to a command", "put the command at the end: -- CMD…");
+	}
+	if (flags.name !== undefined) checkName(flags.name);
+	flags.publish.forEach(parseForward);
 }
 
 /** Finds what cannot work before anything is extracted or started. */
-function checkBeforeWork(context: Context, config: Config, flags: RunFlags): void {
+function checkBeforeWork(context: Context, config: Config, headless: boolean): void {
 	checkOwnImages(config);
 	const host = gatherHostFacts(context.env);
 	decide(config, host, chooseQemu(config, context, host).facts, imagePaths(config, context), {
-		headless: flags.headlessTest,
+		headless,
 		instanceFolder: context.directories.runtime,
 		channels: inheritedChannels(),
 		credentialFiles: [],
 	});
 }
 
-function createReport(context: Context): Report {
+function createReport(context: Context, detached: boolean): Report {
 	return new Report({
-		isTTY: process.stderr.isTTY === true,
+		isTTY: process.stderr.isTTY === true && !detached,
 		verbose: context.verbose,
 		write: printError,
 	});
 }
 
-async function openWindow(context: Context, config: Config, report: Report): Promise<number> {
+/** Until the machine ends by itself, by Ctrl+C, or by `stop`. */
+async function runMachine(
+	context: Context,
+	config: Config,
+	headless: boolean,
+	report: Report,
+	flags: RunFlags,
+	announce: Announce | null,
+): Promise<number> {
 	using interrupts = new Interrupts();
-	await using opened = await openRun(context, config, false, report, interrupts.signal);
-	const { machine, logs } = opened;
+	await using opened = await openRun(context, config, { headless, name: flags.name }, report, interrupts.signal);
+	const { machine } = opened;
+	await using serving = await serve(opened, flags.publish, interrupts);
 	const stopped = rejectOn(interrupts.signal).catch(() => "stopped" as const);
-	const up = follow(machine, config, report);
-	const first = await Promise.race([machine.ended, stopped, up.then(() => "up" as const)]);
+	const up = follow(opened, serving, config, report).then(() => "up" as const);
+	void up.then(() => announce?.({ name: opened.instance.name })).catch(() => {});
+	const first = await Promise.race([machine.ended, stopped, up]);
 	// `up` settles only by throwing once the machine is up or has ended; the race below is the long wait.
 	if (first === "up") await Promise.race([machine.ended, stopped]);
 	if (interrupts.first) {
 		report.stage("shutting down (Ctrl+C again skips ahead)");
-		const { orderly } = await stopMachine(machine, interrupts);
+		const { orderly } = await serving.stop();
 		return orderly ? EXIT.ok : interruptExitCode(interrupts.first);
 	}
+	await judge(opened);
+	report.stage("ended");
+	return EXIT.ok;
+}
+
+/** Boots, runs the command, takes the machine down, returns the command's code. */
+async function runCommand(
+	context: Context,
+	config: Config,
+	headless: boolean,
+	report: Report,
+	flags: RunFlags,
+): Promise<number> {
+	const line = guestCommandLine(flags, context.env);
+	using interrupts = new Interrupts();
+	await using opened = await openRun(context, config, { headless, name: flags.name }, report, interrupts.signal);
+	await using serving = await serve(opened, flags.publish, interrupts);
+	const { machine } = opened;
+	await Promise.race([machine.reach("agent", config.timeouts.bootSeconds * 1000), rejectOn(interrupts.signal)]);
+	serving.isUp();
+	report.stage("system up");
+	using session = await machine.login(flags.root ? "root" : undefined);
+	// From here on the first Ctrl+C is the command's.
+	const code = await execIn(session, line, flags);
+	await serving.stop();
+	return code;
+}
+
+/** @throws Fault if the machine did not end as it should. */
+async function judge({ machine, logs }: OpenRun): Promise<void> {
 	const fault = judgeEnding({
 		...(await machine.ended),
 		session: machine.guest.sessionEnd,
@@ -86,15 +173,14 @@ async function openWindow(context: Context, config: Config, report: Report): Pro
 		logFolder: logs.folder,
 	});
 	if (fault) throw fault;
-	report.stage("ended");
-	return EXIT.ok;
 }
 
 /** Tells the stages of the start. Resolves when the machine is up, or has ended; rejects if it does not come up in time. */
-async function follow(machine: Machine, config: Config, report: Report): Promise<void> {
+async function follow({ machine }: OpenRun, serving: Serving, config: Config, report: Report): Promise<void> {
 	const timeoutMs = config.timeouts.bootSeconds * 1000;
 	try {
 		await machine.reach("agent", timeoutMs);
+		serving.isUp();
 		report.stage("system up");
 		if (machine.plan.gpu === "none") return;
 		await machine.reach("terminal", timeoutMs);

@@ -8,3 +8,26 @@ const CONTROLS = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u
 export function stripControls(text: string): string {
 	return text.replace(/\r\n/g, "\n").replace(ESCAPE_SEQUENCES, "").replace(CONTROLS, "");
 }
+
+/** Strips a stream, in which an escape sequence may be cut in two: what could be the beginning of one is held back. */
+export class LineStripper {
+	#pending = "";
+
+	push(text: string): string {
+		const all = this.#pending + text;
+		const end = all.lastIndexOf("\n") + 1;
+		// A line that never ends must not grow without bound.
+		const cut = all.length - end > LINE_CHARS_MAX ? all.length : end;
+		this.#pending = all.slice(cut);
+		return stripControls(all.slice(0, cut));
+	}
+
+	/** What is left of a last line without its newline. */
+	flush(): string {
+		const rest = stripControls(this.#pending);
+		this.#pending = "";
+		return rest;
+	}
+}
+
+const LINE_CHARS_MAX = 64 * 1024;

@@ -197,6 +197,8 @@ export const RESERVED_ENV: readonly string[] = [
 	"VIRTUALGHOST_CONFIG",
 	/** Where `vm-assets/build` keeps what it downloaded. */
 	"VIRTUALGHOST_BUILD_CACHE",
+	/** Set by `run --detach` for the process in the background. */
+	"VIRTUALGHOST_DETACHED",
 	/** Set for the programs of a session in the guest; also seen by a launcher that is started in there. */
 	"VIRTUALGHOST_SESSION",
 ];

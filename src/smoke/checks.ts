@@ -7,10 +7,12 @@ import { isAtLeast } from "../plan/facts.ts";
 import type { GuestSession } from "../ssh/client.ts";
 import { generateKeyPair } from "../ssh/keys.ts";
 import type { Instance } from "../vm/instance.ts";
+import { INSTANCE_FILE } from "../vm/instance-record.ts";
 import type { Machine } from "../vm/machine.ts";
+import { FIND_WAYLAND, grabScreen } from "../vm/screen.ts";
 import { GUEST_UID, PROTOCOL_VERSION } from "../wire/names.ts";
 import { keysFor } from "./keyboard.ts";
-import { changedPixels, drawnShare, FIND_WAYLAND, grabScreen, type Picture, parsePpm } from "./picture.ts";
+import { changedPixels, drawnShare, type Picture, parsePpm } from "./picture.ts";
 
 /** Returns a detail for the report. @throws Fault if the promise does not hold. */
 export type Check = () => Promise<string>;
@@ -92,7 +94,7 @@ export class SmokeChecks implements Disposable {
 	async #wrongKey(): Promise<string> {
 		let opened: GuestSession;
 		try {
-			opened = await this.#machine.login(generateKeyPair("not the launcher"));
+			opened = await this.#machine.login(undefined, generateKeyPair("not the launcher"));
 		} catch (error) {
 			const why = error instanceof Fault ? (error.details.why ?? "") : "";
 			must(/authentication/i.test(why), `refused, but not as a wrong key is: ${reason(error)} ${why}`);
@@ -141,7 +143,12 @@ export class SmokeChecks implements Disposable {
 	}
 
 	async #grab(): Promise<Picture> {
-		return parsePpm(await grabScreen(this.#machine, this.#guest, this.#instance.path("screen"), "ppm"));
+		return parsePpm(await this.#grabAs("ppm"));
+	}
+
+	async #grabAs(format: "ppm" | "png"): Promise<Buffer> {
+		const session = () => Promise.resolve(this.#guest);
+		return await grabScreen(this.#machine, session, this.#instance.path(INSTANCE_FILE.screen), format);
 	}
 
 	async #screenDrawn(): Promise<string> {
@@ -182,10 +189,7 @@ export class SmokeChecks implements Disposable {
 		const changed = changedPixels(this.#before, after);
 		must(changed >= CHANGED_PIXELS_MIN, `only ${changed} pixels changed`);
 		if (this.#screenshot) {
-			writeFileSync(
-				this.#screenshot,
-				await grabScreen(this.#machine, this.#guest, this.#instance.path("screen"), "png"),
-			);
+			writeFileSync(this.#screenshot, await this.#grabAs("png"));
 		}
 		return `${changed} pixels`;
 	}

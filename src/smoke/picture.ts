@@ -1,8 +1,5 @@
-/** Pictures of the guest's screen: taken through QMP or, where QEMU cannot read a GL scanout, inside the guest. */
-import { readFileSync, rmSync } from "node:fs";
+/** Looks at pictures of the guest's screen. Pure. */
 import { Fault } from "../errors.ts";
-import type { GuestSession } from "../ssh/client.ts";
-import type { Machine } from "../vm/machine.ts";
 
 /** 8-bit RGB pixels. */
 export interface Picture {
@@ -10,10 +7,6 @@ export interface Picture {
 	readonly height: number;
 	readonly pixels: Uint8Array;
 }
-
-/** Shell line that gives a command of ours the compositor's socket. */
-export const FIND_WAYLAND =
-	'cd "$XDG_RUNTIME_DIR" && for s in wayland-?; do [ -S "$s" ] && export WAYLAND_DISPLAY="$s"; done';
 
 const PIXELS_MAX = 16_384 * 16_384;
 
@@ -50,26 +43,4 @@ export function changedPixels(a: Picture, b: Picture): number {
 		if (!same) changed++;
 	}
 	return changed;
-}
-
-/** The screen as `format`. @throws Fault if neither QEMU nor the compositor gives one. */
-export async function grabScreen(
-	machine: Machine,
-	session: GuestSession,
-	path: string,
-	format: "ppm" | "png",
-): Promise<Buffer> {
-	if (machine.plan.gpu === "virgl") return await grabInGuest(session, format);
-	try {
-		await machine.qmp.execute("screendump", { filename: path, format });
-		return readFileSync(path);
-	} finally {
-		rmSync(path, { force: true });
-	}
-}
-
-async function grabInGuest(session: GuestSession, format: "ppm" | "png"): Promise<Buffer> {
-	const result = await session.exec(`${FIND_WAYLAND}; exec grim -t ${format} -`);
-	if (result.code === 0) return result.stdout;
-	throw new Fault("No screenshot could be taken in the guest", { tail: result.stderr.toString("utf8") });
 }

@@ -1,6 +1,6 @@
-/** The launcher's SSH client: a pinned host key, one key of ours, commands with exit codes. */
+/** The launcher's SSH client: a pinned host key, one key of ours, sessions, files and forwarded connections. */
 import type { Duplex } from "node:stream";
-import ssh2, { type Client, type ClientChannel } from "ssh2";
+import ssh2, { type Client, type ClientChannel, type PseudoTtyOptions, type SFTPWrapper } from "ssh2";
 import { Fault, reason } from "../errors.ts";
 import {
 	CONTROL_LINE_BYTES_MAX,
@@ -10,11 +10,11 @@ import {
 	controlReplySchema,
 } from "../wire/control.ts";
 import { LineSplitter } from "../wire/lines.ts";
-import { GUEST_USER } from "../wire/names.ts";
-import type { KeyPair } from "./keys.ts";
+import { GUEST_USER, PROTOCOL_VERSION } from "../wire/names.ts";
 
 const HANDSHAKE_TIMEOUT_MS = 30_000;
 const KEEPALIVE_MS = 15_000;
+const CONTROL_TIMEOUT_MS = 30_000;
 
 export interface ExecResult {
 	/** Exit code, or null if a signal ended the command. */
@@ -32,11 +32,32 @@ export interface ExecOptions {
 	readonly timeoutMs?: number;
 }
 
+/** How a login is made. */
+export interface Login {
+	/** Private key, OpenSSH format. */
+	readonly identity: string;
+	/** The one host key that is accepted, OpenSSH one-line format. */
+	readonly hostPublicKey: string;
+	/** Default: the session's user. */
+	readonly user?: string;
+}
+
+export interface StreamOptions {
+	readonly pty?: PseudoTtyOptions | undefined;
+	/** Only what the agent accepts arrives: LANG, LC_*, TERM, COLORTERM, VIRTUALGHOST_*. */
+	readonly env?: Readonly<Record<string, string>> | undefined;
+}
+
+type ChannelCallback = (error: Error | undefined, channel: ClientChannel) => void;
+
 export class GuestSession implements Disposable {
 	readonly #client: Client;
+	/** Resolves when the connection is gone, whoever closed it. */
+	readonly closed: Promise<void>;
 
 	private constructor(client: Client) {
 		this.#client = client;
+		this.closed = new Promise((resolve) => client.once("close", () => resolve()));
 	}
 
 	/**
@@ -44,8 +65,8 @@ export class GuestSession implements Disposable {
 	 *
 	 * @throws Fault if the guest shows another host key, refuses ours, or does not answer in time.
 	 */
-	static async open(transport: Duplex, identity: KeyPair, hostPublicKey: string): Promise<GuestSession> {
-		const expected = ssh2.utils.parseKey(hostPublicKey);
+	static async open(transport: Duplex, login: Login): Promise<GuestSession> {
+		const expected = ssh2.utils.parseKey(login.hostPublicKey);
 		if (expected instanceof Error) throw new Fault("The pinned host key cannot be read", { cause: expected });
 		const client = new ssh2.Client();
 		let wrongHostKey = false;
@@ -55,8 +76,8 @@ export class GuestSession implements Disposable {
 			client.on("close", () => reject(loginFault(new Error("the guest closed the connection"))));
 			client.connect({
 				sock: transport as never,
-				username: GUEST_USER,
-				privateKey: identity.private,
+				username: login.user ?? GUEST_USER,
+				privateKey: login.identity,
 				readyTimeout: HANDSHAKE_TIMEOUT_MS,
 				// A guest that is frozen, or an agent that is stopped, must not be waited for for ever.
 				keepaliveInterval: KEEPALIVE_MS,
@@ -72,12 +93,29 @@ export class GuestSession implements Disposable {
 		return new GuestSession(client);
 	}
 
-	/** Runs a shell command line as the session's user. */
+	/** Starts a shell command line (null: a login shell) and returns its channel; "exit" and then "close" tell its end. */
+	stream(command: string | null, { pty, env }: StreamOptions = {}): Promise<ClientChannel> {
+		return this.#open((done: ChannelCallback) => {
+			const options = { env: { ...env } };
+			if (command === null) this.#client.shell(pty ?? false, options, done);
+			else this.#client.exec(command, pty ? { ...options, pty } : options, done);
+		});
+	}
+
+	/** A connection from the guest to `host:port`, as seen from there. @throws Fault if nothing answers. */
+	async connect(host: string, port: number): Promise<Duplex> {
+		return await this.#open((done: ChannelCallback) => this.#client.forwardOut("127.0.0.1", 0, host, port, done));
+	}
+
+	/** File transfer by the guest's own sftp-server. */
+	async sftp(): Promise<SFTPWrapper> {
+		return await this.#open<SFTPWrapper>((done) => this.#client.sftp(done));
+	}
+
+	/** Runs a shell command line as the session's user, to its end. */
 	async exec(command: string, options: ExecOptions = {}): Promise<ExecResult> {
 		const { input = "", pty, timeoutMs = 60_000 } = options;
-		const channel = await this.#channel((done) => {
-			this.#client.exec(command, pty ? { pty: { ...pty, width: 0, height: 0, term: "xterm-256color" } } : {}, done);
-		});
+		const channel = await this.stream(command, { pty: pty && { ...pty, term: "xterm-256color" } });
 		return await new Promise((resolve, reject) => {
 			const stdout: Buffer[] = [];
 			const stderr: Buffer[] = [];
@@ -100,42 +138,62 @@ export class GuestSession implements Disposable {
 		});
 	}
 
-	/** Sends one request to the agent's control subsystem. @throws Fault with the agent's words if it says no. */
+	/** Asks the agent's control subsystem. @throws Fault with the agent's words if it says no, or speaks another version. */
 	async control(request: ControlRequest): Promise<ControlReply & { ok: true }> {
-		const channel = await this.#channel((done) => this.#client.subsys(CONTROL_SUBSYSTEM, done));
-		const lines = new LineSplitter(CONTROL_LINE_BYTES_MAX);
+		const channel = await this.#open((done: ChannelCallback) => this.#client.subsys(CONTROL_SUBSYSTEM, done));
+		const hello: ControlRequest = { op: "hello", protocol: PROTOCOL_VERSION };
+		const requests = request.op === "hello" ? [request] : [hello, request];
 		try {
-			const line = await new Promise<string>((resolve, reject) => {
-				channel.on("data", (chunk: Buffer) => {
-					const [first] = lines.push(chunk);
-					if (first !== undefined) resolve(first);
-				});
-				channel.on("close", () => reject(new Fault("The agent closed the control channel")));
-				channel.write(`${JSON.stringify(request)}\n`);
-			});
-			const reply = controlReplySchema.parse(JSON.parse(line));
-			if (!reply.ok) throw new Fault("The guest's agent refused a request", { why: reply.error });
-			return reply;
+			for (const each of requests) channel.write(`${JSON.stringify(each)}\n`);
+			let last: ControlReply | undefined;
+			for (const line of await readLines(channel, requests.length)) {
+				last = controlReplySchema.parse(JSON.parse(line));
+				if (!last.ok) throw new Fault("The guest's agent refused a request", { why: last.error });
+			}
+			if (!last?.ok) throw new Fault("The guest's agent gave no answer");
+			return last;
 		} finally {
 			channel.close();
 		}
 	}
 
-	#channel(open: (done: (error: Error | undefined, channel: ClientChannel) => void) => void): Promise<ClientChannel> {
+	#open<Channel>(open: (done: (error: Error | undefined, channel: Channel) => void) => void): Promise<Channel> {
 		return new Promise((resolve, reject) => {
 			const lost = () => reject(new Fault("The connection to the guest was lost"));
 			this.#client.once("close", lost);
-			open((error, channel) => {
+			const done = (error: Error | undefined, channel: Channel) => {
 				this.#client.off("close", lost);
 				if (error) reject(new Fault("The guest's agent opened no channel", { why: reason(error), cause: error }));
 				else resolve(channel);
-			});
+			};
+			try {
+				open(done);
+			} catch (error) {
+				// ssh2 throws where there is no connection any more.
+				done(error instanceof Error ? error : new Error(String(error)), undefined as never);
+			}
 		});
 	}
 
 	[Symbol.dispose](): void {
 		this.#client.end();
 	}
+}
+
+/** The first `count` lines of the agent's. @throws Fault if it closes the channel, or takes too long. */
+function readLines(channel: ClientChannel, count: number): Promise<string[]> {
+	const splitter = new LineSplitter(CONTROL_LINE_BYTES_MAX);
+	const lines: string[] = [];
+	return new Promise((resolve, reject) => {
+		const fail = (what: string) => () => reject(new Fault(what));
+		const timer = setTimeout(fail("The guest's agent does not answer"), CONTROL_TIMEOUT_MS);
+		channel.on("close", () => clearTimeout(timer));
+		channel.on("close", fail("The agent closed the control channel"));
+		channel.on("data", (chunk: Buffer) => {
+			lines.push(...splitter.push(chunk));
+			if (lines.length >= count) resolve(lines.slice(0, count));
+		});
+	});
 }
 
 function hostKeyFault(): Fault {

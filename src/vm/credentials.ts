@@ -2,7 +2,8 @@
 
 import { generateKeys, type RunKeys } from "../ssh/keys.ts";
 import { CREDENTIAL } from "../wire/names.ts";
-import { INSTANCE_FILE, type Instance } from "./instance.ts";
+import type { Instance } from "./instance.ts";
+import { hostKeyAlias, INSTANCE_FILE } from "./instance-record.ts";
 
 export interface RunCredentials {
 	readonly keys: RunKeys;
@@ -24,6 +25,10 @@ export function makeCredentials(instance: Instance): RunCredentials {
 			smbiosString(CREDENTIAL.authorizedKey, keys.client.public),
 		),
 	];
+	// For the other verbs, and for OpenSSH.
+	instance.writePrivate(INSTANCE_FILE.identity, keys.client.private);
+	const [type, key] = keys.host.public.split(" ");
+	instance.writePrivate(INSTANCE_FILE.knownHosts, `${hostKeyAlias(instance.name)} ${type} ${key}\n`);
 	return { keys, files };
 }
 

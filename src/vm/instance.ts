@@ -1,69 +1,86 @@
-/** One running machine's private folder: sockets, keys, and who it belongs to. Also cleans up after killed launchers. */
+/** One running machine's private folder, from its owner's side: keys, sockets, a held lock, and a record for the other verbs. */
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Fault } from "../errors.ts";
+import { EXIT, Fault } from "../errors.ts";
 import { ensurePrivateFolder } from "../host/directories.ts";
-import { identify, isAlive, type ProcessId, signalQuietly } from "../host/processes.ts";
-
-/** Files of an instance folder. */
-export const INSTANCE_FILE = {
-	/** `Owners` as JSON: the launcher and its children, by pid and start time. */
-	owners: "owners.json",
-	/** SMBIOS strings for QEMU to read. */
-	hostKeyCredential: "host-key.cred",
-	authorizedKeyCredential: "authorized-key.cred",
-} as const;
+import { holdLock } from "../host/file-lock.ts";
+import { identify, isAlive, type ProcessId } from "../host/processes.ts";
+import { VERSION } from "../version.ts";
+import { PROTOCOL_VERSION } from "../wire/names.ts";
+import { checkName, friendlyName } from "./friendly-names.ts";
+import { INSTANCE_FILE, type InstanceRecord } from "./instance-record.ts";
+import { sweepDead } from "./registry.ts";
 
 /** `sun_path` holds 108 bytes on Linux and 104 on macOS, the final NUL included. */
 const SOCKET_PATH_BYTES_MAX = 103;
 const LONGEST_SOCKET_NAME = "vhost.sock";
-
-interface Owners {
-	readonly launcher: ProcessId;
-	readonly children: readonly ProcessId[];
-}
+/** Two friendly words can be taken; this many pairs cannot. */
+const NAMES_TRIED = 20;
 
 export class Instance implements Disposable {
-	readonly id: string;
+	readonly name: string;
 	readonly folder: string;
-	#children: ProcessId[] = [];
+	#record: InstanceRecord;
 
-	private constructor(id: string, folder: string) {
-		this.id = id;
+	private constructor(folder: string, record: InstanceRecord) {
+		this.name = record.name;
 		this.folder = folder;
+		this.#record = record;
 	}
 
-	/** Makes a new instance folder below `runtime`, after removing those whose launcher is dead. */
-	static create(runtime: string): Instance {
+	/**
+	 * Makes a new instance folder below `runtime`, after removing those whose launcher is dead.
+	 *
+	 * @throws Fault if a machine of that name runs.
+	 */
+	static create(runtime: string, asked: string | null): Instance {
+		if (asked !== null) checkName(asked);
 		ensurePrivateFolder(runtime);
 		sweepDead(runtime);
-		const id = randomBytes(4).toString("hex");
-		const folder = join(runtime, id);
-		if (Buffer.byteLength(join(folder, LONGEST_SOCKET_NAME)) > SOCKET_PATH_BYTES_MAX) {
-			throw new Fault(`The runtime folder's path is too long for a socket: ${runtime}`, {
-				why: `a Unix socket's path holds ${SOCKET_PATH_BYTES_MAX} bytes`,
-				fix: "set XDG_RUNTIME_DIR (or TMPDIR) to a folder with a shorter path",
-			});
-		}
 		// It gets its name only when it says whose it is: a start beside this one would take it for a dead launcher's.
-		const unnamed = join(runtime, `.${id}`);
+		const unnamed = join(runtime, `.${randomBytes(4).toString("hex")}`);
 		mkdirSync(unnamed, { mode: 0o700 });
-		saveOwners(unnamed, []);
-		renameSync(unnamed, folder);
-		return new Instance(id, folder);
+		try {
+			if (!holdLock(join(unnamed, INSTANCE_FILE.lock))) throw new Fault("The lock of a new machine is taken");
+			for (let tried = 0; tried < NAMES_TRIED; tried++) {
+				const name = asked ?? friendlyName();
+				const folder = join(runtime, name);
+				checkSocketPaths(runtime, folder);
+				const record = newRecord(name);
+				saveRecord(unnamed, record);
+				if (claim(unnamed, folder)) return new Instance(folder, record);
+				if (asked !== null) break;
+			}
+			throw new Fault(`A machine named ${asked ?? friendlyName()} is running`, {
+				fix: "choose another --name; `virtualghost list` shows what runs",
+				exitCode: EXIT.usage,
+			});
+		} catch (error) {
+			rmSync(unnamed, { recursive: true, force: true });
+			throw error;
+		}
+	}
+
+	get record(): InstanceRecord {
+		return this.#record;
+	}
+
+	/** Tells the other verbs what is new. */
+	update(change: Partial<InstanceRecord>): void {
+		this.#record = { ...this.#record, ...change };
+		saveRecord(this.folder, this.#record);
 	}
 
 	/** Remembers a child, so that the next start can end it if this launcher is killed. */
 	adopt(pid: number): void {
 		const child = identify(pid);
-		if (child) this.#children.push(child);
-		saveOwners(this.folder, this.#children);
+		if (child) this.update({ children: [...this.#record.children, child] });
 	}
 
 	/** Children that still run; none after the instance's machine is taken down. */
 	livingChildren(): ProcessId[] {
-		return this.#children.filter(isAlive);
+		return this.#record.children.filter(isAlive);
 	}
 
 	path(name: string): string {
@@ -82,53 +99,44 @@ export class Instance implements Disposable {
 	}
 }
 
-function saveOwners(folder: string, children: readonly ProcessId[]): void {
-	const launcher = identify(process.pid) ?? { pid: process.pid, startTime: null };
-	const owners: Owners = { launcher, children };
-	const temporary = join(folder, `${INSTANCE_FILE.owners}.tmp`);
-	writeFileSync(temporary, JSON.stringify(owners), { mode: 0o600 });
-	renameSync(temporary, join(folder, INSTANCE_FILE.owners));
+function checkSocketPaths(runtime: string, folder: string): void {
+	if (Buffer.byteLength(join(folder, LONGEST_SOCKET_NAME)) <= SOCKET_PATH_BYTES_MAX) return;
+	throw new Fault(`The runtime folder's path is too long for a socket: ${runtime}`, {
+		why: `a Unix socket's path holds ${SOCKET_PATH_BYTES_MAX} bytes`,
+		fix: "set XDG_RUNTIME_DIR (or TMPDIR) to a folder with a shorter path",
+	});
 }
 
-/** Ends what killed launchers left running and removes their folders. Returns how many there were. */
-export function sweepDead(runtime: string): number {
-	if (!existsSync(runtime)) return 0;
-	let swept = 0;
-	for (const name of readdirSync(runtime)) {
-		const folder = join(runtime, name);
-		if (name.startsWith(".") && !isOld(folder)) continue;
-		const owners = readOwners(folder);
-		if (owners && isAlive(owners.launcher)) continue;
-		for (const child of owners?.children ?? []) {
-			if (isAlive(child)) signalQuietly(-child.pid, "SIGKILL");
-		}
-		rmSync(folder, { recursive: true, force: true });
-		swept++;
-	}
-	return swept;
-}
-
-/** A folder without its name is in the making for a millisecond; one that still is after a minute was left by a kill. */
-function isOld(folder: string): boolean {
-	const stat = statSync(folder, { throwIfNoEntry: false });
-	return stat !== undefined && Date.now() - stat.mtimeMs > 60_000;
-}
-
-/** Ids of the instances whose launcher runs now. */
-export function liveInstances(runtime: string): Set<string> {
-	if (!existsSync(runtime)) return new Set();
-	const alive = (name: string) => {
-		const owners = readOwners(join(runtime, name));
-		return owners !== null && isAlive(owners.launcher);
+function newRecord(name: string): InstanceRecord {
+	return {
+		name,
+		version: VERSION,
+		protocol: PROTOCOL_VERSION,
+		launcher: identify(process.pid) ?? { pid: process.pid, startTime: null },
+		children: [],
+		startedAt: new Date().toISOString(),
+		stage: "starting",
+		logs: null,
+		machine: null,
+		control: null,
+		published: [],
 	};
-	return new Set(readdirSync(runtime).filter(alive));
 }
 
-function readOwners(folder: string): Owners | null {
+/** Gives the folder its name; false where another machine has it. Renaming over a folder with something in it fails. */
+function claim(unnamed: string, folder: string): boolean {
 	try {
-		return JSON.parse(readFileSync(join(folder, INSTANCE_FILE.owners), "utf8")) as Owners;
-	} catch {
-		// No folder of ours, or damaged.
-		return null;
+		renameSync(unnamed, folder);
+		return true;
+	} catch (error) {
+		const { code } = error as NodeJS.ErrnoException;
+		if (code === "ENOTEMPTY" || code === "EEXIST" || code === "EPERM") return false;
+		throw error;
 	}
+}
+
+function saveRecord(folder: string, record: InstanceRecord): void {
+	const temporary = join(folder, `${INSTANCE_FILE.record}.tmp`);
+	writeFileSync(temporary, JSON.stringify(record, null, 2), { mode: 0o600 });
+	renameSync(temporary, join(folder, INSTANCE_FILE.record));
 }

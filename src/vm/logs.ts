@@ -88,17 +88,17 @@ export class RunLogs {
 
 	/**
 	 * Makes the folder of this run and removes the oldest ones beyond `keep`, but none of a run that is still going on (`live`
-	 * holds their ids).
+	 * holds the names of their machines).
 	 *
 	 * @throws Fault if the state folder cannot be written.
 	 */
-	static create(state: string, id: string, keep: number, live: ReadonlySet<string>): RunLogs {
-		const parent = join(state, "runs");
+	static create(state: string, machine: string, keep: number, live: ReadonlySet<string>): RunLogs {
+		const parent = runsFolder(state);
 		const stamp = new Date().toISOString().replaceAll(/[:.]/g, "-");
-		const folder = join(parent, `${stamp}-${id}`);
+		const folder = join(parent, `${stamp}-${machine}`);
 		try {
 			mkdirSync(folder, { recursive: true, mode: 0o700 });
-			const isLive = (name: string) => live.has(name.slice(name.lastIndexOf("-") + 1));
+			const isLive = (folder: string) => live.has(machineOf(folder) ?? "");
 			const old = readdirSync(parent)
 				.sort()
 				.reverse()
@@ -135,4 +135,23 @@ export class RunLogs {
 		const text = readFileSync(path).subarray(fromByte).subarray(-TAIL_BYTES).toString("utf8");
 		return text.trimEnd().split("\n").slice(-TAIL_LINES).join("\n");
 	}
+}
+
+/** Folders `<time>-<machine>`, one a run. */
+function runsFolder(state: string): string {
+	return join(state, "runs");
+}
+
+/** `2026-11-22T20-42-10-123Z-brave-otter` -> `brave-otter`. */
+function machineOf(folder: string): string | null {
+	return /^[\dT-]+Z-(.+)$/.exec(folder)?.[1] ?? null;
+}
+
+/** Log folder of the latest run (of the machine `name`, if given), or null. */
+export function latestRun(state: string, name: string | undefined): string | null {
+	const parent = runsFolder(state);
+	if (!existsSync(parent)) return null;
+	const runs = readdirSync(parent).sort();
+	const last = runs.filter((folder) => name === undefined || machineOf(folder) === name).at(-1);
+	return last === undefined ? null : join(parent, last);
 }

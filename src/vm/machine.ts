@@ -179,7 +179,7 @@ export class Machine implements AsyncDisposable {
 	}
 
 	/** Logs in to the guest's agent. @throws Fault if it cannot be reached, or speaks another protocol. */
-	async login(identity: KeyPair = this.keys.client): Promise<GuestSession> {
+	async login(user?: string, identity: KeyPair = this.keys.client): Promise<GuestSession> {
 		const foreign = this.guest.foreignProtocol;
 		if (foreign) {
 			throw new Fault(
@@ -190,7 +190,8 @@ export class Machine implements AsyncDisposable {
 			);
 		}
 		const transport = await openTransport(this.plan.control, AGENT_VSOCK_PORT).connect();
-		return await GuestSession.open(transport, identity, this.keys.host.public);
+		const login = { identity: identity.private, hostPublicKey: this.keys.host.public };
+		return await GuestSession.open(transport, user === undefined ? login : { ...login, user });
 	}
 
 	/** Kills what still runs and removes the helper's sockets. */

@@ -26,6 +26,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 		"src/wire",
 		"src/errors.ts",
 		"src/interrupts.ts",
+		"src/version.ts",
 	],
 	"src/smoke": ["src/vm", "src/ssh", "src/plan", "src/wire", "src/config", "src/errors.ts"],
 	"src/cli": ["src"],

@@ -1,0 +1,60 @@
+/**
+ * Who may connect, decided before any SSH is spoken: ssh2 has no limits of its own. A peer that logs in leaves the gate; the
+ * others have ten seconds and ten places, and a newcomer gets the place of the one that has been silent for the longest, so
+ * that any number of silent peers cannot keep a good login out.
+ */
+import type net from "node:net";
+
+/** Time from the connection to a finished login, as sshd's LoginGraceTime. */
+export const LOGIN_GRACE_MS = 10_000;
+export const CONNECTIONS_MAX = 64;
+export const UNAUTHENTICATED_MAX = 10;
+/** A login in progress is not pushed out before it has had this long. */
+const HANDSHAKE_MS = 2_000;
+
+interface Guest {
+	readonly socket: net.Socket;
+	readonly since: number;
+	readonly grace: ReturnType<typeof setTimeout>;
+}
+
+export class Gate {
+	/** Oldest first. */
+	readonly #pending = new Map<net.Socket, Guest>();
+
+	get pending(): number {
+		return this.#pending.size;
+	}
+
+	/** Takes the connection in, or destroys it and says no. */
+	admit(socket: net.Socket): boolean {
+		socket.on("error", () => socket.destroy());
+		if (this.#pending.size >= UNAUTHENTICATED_MAX && !this.#makeRoom()) {
+			socket.destroy();
+			return false;
+		}
+		const grace = setTimeout(() => socket.destroy(), LOGIN_GRACE_MS);
+		this.#pending.set(socket, { socket, since: Date.now(), grace });
+		socket.once("close", () => this.release(socket));
+		return true;
+	}
+
+	/** The peer has logged in, or is gone. */
+	release(socket: net.Socket): void {
+		const guest = this.#pending.get(socket);
+		if (!guest) return;
+		clearTimeout(guest.grace);
+		this.#pending.delete(socket);
+	}
+
+	#makeRoom(): boolean {
+		const guests = [...this.#pending.values()];
+		const silent = guests.find(({ socket }) => socket.bytesRead === 0);
+		const slow = guests.find(({ since }) => Date.now() - since > HANDSHAKE_MS);
+		const victim = silent ?? slow;
+		if (!victim) return false;
+		this.release(victim.socket);
+		victim.socket.destroy();
+		return true;
+	}
+}

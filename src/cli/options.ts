@@ -1,0 +1,112 @@
+/** Flags of each verb, for yargs. Their values are judged by the verbs, which say more than yargs does. */
+import type { Argv } from "yargs";
+import { CONFIG_ROWS, describeFlag } from "../config/schema.ts";
+import { LOG_FILE } from "../vm/logs.ts";
+
+export function runOptions(parser: Argv) {
+	// Judged by config/, which names all problems at once.
+	for (const row of CONFIG_ROWS) {
+		parser.option(row.flag, {
+			type: "string",
+			requiresArg: false,
+			describe: `${describeFlag(row)} (${row.placeholder})`,
+		});
+	}
+	return commandOptions(parser)
+		.option("name", { type: "string", describe: "Name of the machine [default: two friendly words]" })
+		.option("detach", {
+			alias: "d",
+			type: "boolean",
+			default: false,
+			describe: "Leave the machine running in the background, print its name",
+		})
+		.option("publish", {
+			alias: "p",
+			type: "string",
+			array: true,
+			nargs: 1,
+			default: [],
+			describe: "Forward a port of this host: [ip:]host:guest",
+		})
+		.option("rm", { type: "boolean", default: false, describe: "As for docker; a machine is always removed" })
+		.option("headless-test", {
+			type: "boolean",
+			default: false,
+			describe: "Boot without a window, check everything, report",
+		})
+		.option("screenshot", { type: "string", describe: "With --headless-test: save the terminal's picture (PNG)" })
+		.option("json", { type: "boolean", default: false, describe: "With --headless-test or --dry-run: JSON on stdout" })
+		.option("dry-run", { type: "boolean", default: false, describe: "Print QEMU's command line and do nothing" });
+}
+
+function commandOptions(parser: Argv) {
+	return parser
+		.option("env", {
+			alias: "e",
+			type: "string",
+			array: true,
+			nargs: 1,
+			default: [],
+			describe: "With a command: set a variable, NAME=value (NAME alone: its value here)",
+		})
+		.option("workdir", { alias: "w", type: "string", describe: "With a command: folder to start it in" })
+		.option("root", { type: "boolean", default: false, describe: "With a command: as root" })
+		.option("tty", { alias: "t", type: "boolean", default: false, describe: "With a command: on a terminal" })
+		.option("stdin", { type: "boolean", default: true, describe: "With a command: hand stdin on (--no-stdin: none)" });
+}
+
+export function namePositional(parser: Argv) {
+	return parser.positional("name", { type: "string", describe: "Name of the machine (not needed if only one runs)" });
+}
+
+export function execOptions(parser: Argv) {
+	return commandOptions(namePositional(parser));
+}
+
+export function shellOptions(parser: Argv) {
+	return namePositional(parser).option("root", { type: "boolean", default: false, describe: "As root" });
+}
+
+export function jsonOption(parser: Argv) {
+	return parser.option("json", { type: "boolean", default: false, describe: "JSON on stdout" });
+}
+
+export function stopOptions(parser: Argv) {
+	return namePositional(parser)
+		.option("force", { alias: "f", type: "boolean", default: false, describe: "At once, without asking the guest" })
+		.option("all", { type: "boolean", default: false, describe: "Every machine" });
+}
+
+export function logsOptions(parser: Argv) {
+	return namePositional(parser)
+		.option("follow", { alias: "f", type: "boolean", default: false, describe: "Go on until the machine ends" })
+		.option("only", { type: "string", choices: Object.keys(LOG_FILE), describe: "One log of them" });
+}
+
+export function screenshotOptions(parser: Argv) {
+	return namePositional(parser).option("output", {
+		alias: "o",
+		type: "string",
+		demandOption: true,
+		requiresArg: true,
+		describe: "File to write, - for stdout",
+	});
+}
+
+export function forwardOptions(parser: Argv) {
+	return parser.positional("words", {
+		type: "string",
+		array: true,
+		describe: "Name of the machine, and ports: [ip:]host:guest",
+	});
+}
+
+export function configOptions(parser: Argv) {
+	return jsonOption(parser)
+		.option("show", { type: "boolean", default: false, describe: "Effective values and where each comes from" })
+		.option("init", { type: "boolean", default: false, describe: "Write a commented example file" });
+}
+
+export function versionOptions(parser: Argv) {
+	return jsonOption(parser).option("assets", { type: "boolean", default: false, describe: "Show what is embedded" });
+}

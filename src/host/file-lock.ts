@@ -1,0 +1,40 @@
+/** A lock that the kernel lets go of when its holder dies, however that happens: flock(2). */
+import { dlopen, FFIType } from "bun:ffi";
+import { closeSync, openSync } from "node:fs";
+
+const LOCK_SH = 1;
+const LOCK_EX = 2;
+const LOCK_NB = 4;
+const LIBRARY = process.platform === "darwin" ? "libSystem.B.dylib" : "libc.so.6";
+
+function flock(fd: number, operation: number): boolean {
+	const library = dlopen(LIBRARY, { flock: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 } });
+	try {
+		return library.symbols.flock(fd, operation) === 0;
+	} finally {
+		library.close();
+	}
+}
+
+/** Takes the lock until this process ends. False where somebody holds it. Always true on Windows, which has no flock. */
+export function holdLock(path: string): boolean {
+	// Never closed: the descriptor is the lock. It is not inherited by children.
+	const fd = openSync(path, "a", 0o600);
+	return process.platform === "win32" || flock(fd, LOCK_EX | LOCK_NB);
+}
+
+/** Whether a living process holds the lock; null where that cannot be told. */
+export function isLockHeld(path: string): boolean | null {
+	if (process.platform === "win32") return null;
+	let fd: number;
+	try {
+		fd = openSync(path, "r");
+	} catch {
+		return null;
+	}
+	try {
+		return !flock(fd, LOCK_SH | LOCK_NB);
+	} finally {
+		closeSync(fd);
+	}
+}

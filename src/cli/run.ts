@@ -12,8 +12,7 @@ import { type Context, loadContextConfig } from "./context.ts";
 import { dryRun } from "./dry-run.ts";
 import { headlessTest } from "./headless-test.ts";
 import { checkOwnImages, chooseQemu, imagePaths, openRun } from "./open-run.ts";
-import { printError } from "./output.ts";
-import { Report } from "./report.ts";
+import { createReport, type Report } from "./report.ts";
 
 export interface RunFlags extends Readonly<Record<string, unknown>> {
 	readonly headlessTest: boolean;
@@ -51,14 +50,6 @@ function checkBeforeWork(context: Context, config: Config, flags: RunFlags): voi
 		instanceFolder: context.directories.runtime,
 		channels: inheritedChannels(),
 		credentialFiles: [],
-	});
-}
-
-function createReport(context: Context): Report {
-	return new Report({
-		isTTY: process.stderr.isTTY === true,
-		verbose: context.verbose,
-		write: printError,
 	});
 }
 

@@ -1,7 +1,7 @@
 /** SFTP servers to copy from and to, behind an SSH server as the agent's: OpenSSH's own one, or one that a test writes. */
 import { spawn } from "node:child_process";
 import net from "node:net";
-import type { SFTPWrapper } from "ssh2";
+import type { ServerChannel, SFTPWrapper } from "ssh2";
 import ssh2 from "ssh2";
 import { RemoteFiles } from "../../../../src/ssh/copy/remote.ts";
 import type { CopyProgress, CopyTask } from "../../../../src/ssh/copy/task.ts";
@@ -10,7 +10,10 @@ import { generateKeyPair } from "../../../../src/ssh/keys.ts";
 export const SFTP_SERVER = "/usr/lib/openssh/sftp-server";
 
 /** What the guest does with its end of the SFTP session. */
-export type Behaviour = { readonly serve: (sftp: SFTPWrapper) => void } | { readonly loginFolder: string };
+export type Behaviour =
+	| { readonly serve: (sftp: SFTPWrapper) => void }
+	| { readonly raw: (channel: ServerChannel) => void }
+	| { readonly loginFolder: string };
 
 export interface Guest extends AsyncDisposable {
 	readonly sftp: SFTPWrapper;
@@ -36,6 +39,7 @@ export async function startGuest(behaviour: Behaviour): Promise<Guest> {
 				}
 				session.on("subsystem", (acceptChannel) => {
 					const channel = acceptChannel();
+					if ("raw" in behaviour) return behaviour.raw(channel);
 					const child = spawn(SFTP_SERVER, ["-e", "-d", behaviour.loginFolder], { stdio: ["pipe", "pipe", "ignore"] });
 					channel.pipe(child.stdin);
 					child.stdout.pipe(channel);
@@ -44,10 +48,14 @@ export async function startGuest(behaviour: Behaviour): Promise<Guest> {
 				});
 			});
 		}),
-		(each) => each.close(),
+		(each) => {
+			each.close();
+		},
 	);
 	await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-	const client = scope.adopt(new ssh2.Client(), (each) => each.end());
+	const client = scope.adopt(new ssh2.Client(), (each) => {
+		each.end();
+	});
 	const { port } = server.address() as net.AddressInfo;
 	const socket = net.connect(port, "127.0.0.1");
 	await new Promise<void>((resolve, reject) => {

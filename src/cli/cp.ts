@@ -1,6 +1,6 @@
 /** `virtualghost cp SRC DST`: copies between here and a running machine, by SFTP. */
 import type { SFTPWrapper } from "ssh2";
-import { EXIT } from "../errors.ts";
+import { EXIT, Fault } from "../errors.ts";
 import { Interrupts, rejectOn } from "../interrupts.ts";
 import { download } from "../ssh/copy/download.ts";
 import { type CopyRequest, parseCopy } from "../ssh/copy/endpoint.ts";
@@ -22,9 +22,13 @@ export type OpenSftp = (name: string | undefined) => Promise<{ readonly sftp: SF
 /** A bar that changes faster than this only flickers. */
 const PROGRESS_INTERVAL_MS = 100;
 
+/** The guest can make any number of entries that cannot be copied. */
+const WARNINGS_MAX = 100;
+
 /** Returns 1 if something could not be copied, and was said. @throws Fault */
 export async function cp(context: Context, flags: CpFlags, openSftp: OpenSftp): Promise<number> {
 	const request = parseCopy(flags.src, flags.dst, process.platform);
+	checkStreams(request);
 	const report = createReport(context);
 	using interrupts = new Interrupts();
 	const { signal } = interrupts;
@@ -37,16 +41,29 @@ export async function cp(context: Context, flags: CpFlags, openSftp: OpenSftp): 
 		signal,
 		onProgress: throttledProgress(report),
 		onSkip: (text) => {
-			skipped++;
-			report.warn(text);
+			if (++skipped <= WARNINGS_MAX) report.warn(text);
 		},
 	};
 	try {
 		await copy(task, request);
 	} finally {
 		report.endProgress();
+		const untold = skipped - WARNINGS_MAX;
+		if (untold > 0) report.warn(`${untold} more were not copied, or not as they should`);
 	}
 	return skipped === 0 ? EXIT.ok : EXIT.failure;
+}
+
+/** A file of the machine may hold sequences that a terminal obeys. */
+function checkStreams({ direction, local }: CopyRequest): void {
+	if (local.kind !== "stream") return;
+	if (direction === "download" && process.stdout.isTTY) {
+		throw new Fault("Standard output is a terminal", {
+			why: "a file from a machine could take control of it",
+			fix: "redirect it, or look at it with: virtualghost cp NAME:path - | less",
+			exitCode: EXIT.usage,
+		});
+	}
 }
 
 function copy(task: CopyTask, { direction, remote, local }: CopyRequest): Promise<void> {

@@ -18,8 +18,8 @@ import { bytesMaxOf, pump, readAhead } from "./pump.ts";
 import type { RemoteStat } from "./remote.ts";
 import { type CopyTask, copyEntry, DEPTH_MAX, inGuest, progressOf } from "./task.ts";
 
-/** So many entries are no tree that somebody wants, but a guest that invents them. */
-const ENTRIES_MAX = 5_000_000;
+/** So many entries are no tree that somebody wants, but a guest that invents them, and they are held in memory. */
+const ENTRIES_MAX = 2_000_000;
 
 /** Copies `source` (as the user wrote it, `~` resolved) to `destination`. @throws Fault, or the signal's reason. */
 export async function download(task: CopyTask, source: string, destination: string): Promise<void> {
@@ -120,16 +120,18 @@ class Tree {
 
 	async #fill(pair: Pair, depth: number): Promise<void> {
 		const names = new Set<string>();
-		for (const { name, stat } of await this.#task.remote.list(pair.from)) {
+		const entries = await this.#task.remote.list(pair.from);
+		this.#entries += entries.length;
+		if (this.#entries > ENTRIES_MAX) {
+			throw new Fault(`The machine has more than ${ENTRIES_MAX} files there`, { fix: "copy parts of it" });
+		}
+		for (const { name, stat } of entries) {
 			const from = inGuest(pair.from, name);
 			await copyEntry(this.#task, from, async () => {
 				const problem = nameProblem(name, this.#task.platform);
 				if (problem !== null) throw new EntryProblem(problem);
 				if (names.has(name)) throw new EntryProblem("the machine lists it twice");
 				names.add(name);
-				if (++this.#entries > ENTRIES_MAX) {
-					throw new Fault(`The machine has more than ${ENTRIES_MAX} files there`, { fix: "copy parts of it" });
-				}
 				await this.#copy({ from, to: join(pair.to, name) }, stat, depth + 1);
 			});
 		}

@@ -23,6 +23,7 @@ const FOLDER = 0o40755;
 const LINK = 0o120777;
 const EOF = 1;
 const NO_SUCH_FILE = 2;
+const PERMISSION_DENIED = 3;
 const FAILURE = 4;
 
 let folder: string;
@@ -258,6 +259,28 @@ describe("files", () => {
 		expect(fault).toBeNull();
 		expect(skipped.join()).toContain("top/bad was not copied: the machine could not do it");
 		expect(copied()).toEqual(["good"]);
+	});
+
+	test("and folders that may not be read are told, and the others are copied", async () => {
+		const denied = (id: number, path: string, sftp: SFTPWrapper, go: () => void) =>
+			path.includes("private") ? sftp.status(id, PERMISSION_DENIED) : go();
+		const { skipped, fault } = await downloadLies({
+			...once({ name: "private", mode: FILE }, { name: "private-too", mode: FOLDER }, { name: "public", mode: FILE }),
+			also: (sftp) => {
+				for (const request of ["OPEN", "OPENDIR"]) {
+					const [before] = sftp.listeners(request);
+					sftp.removeAllListeners(request).on(request, (id: number, path: string) => {
+						denied(id, path, sftp, () => before?.call(sftp, id, path));
+					});
+				}
+			},
+		});
+		expect(fault).toBeNull();
+		expect(skipped).toEqual([
+			"top/private was not copied: permission denied in the machine",
+			"top/private-too was not copied: permission denied in the machine",
+		]);
+		expect(copied()).toEqual(["private-too", "public"]);
 	});
 
 	test("that send more than asked for end the copy", async () => {

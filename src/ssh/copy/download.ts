@@ -15,7 +15,7 @@ import { type FileAttributes, finishFolderHere, folderHere, linkHere, writeAllHe
 import { linkTargetProblem, nameProblem, shown } from "./names.ts";
 import { codeHere, copyFault, EntryProblem } from "./problems.ts";
 import { bytesMaxOf, pump, readAhead } from "./pump.ts";
-import type { RemoteStat } from "./remote.ts";
+import type { RemoteStat } from "./replies.ts";
 import { type CopyTask, copyEntry, DEPTH_MAX, inGuest, progressOf } from "./task.ts";
 
 /** So many entries are no tree that somebody wants, but a guest that invents them, and they are held in memory. */
@@ -137,7 +137,7 @@ class Tree {
 		}
 	}
 
-	/** Links, then the folders' own attributes, the deepest first: each one changes the time of the folder it is in. */
+	/** Links, which change the times of folders; then the folders' own attributes, the deepest first: modes may lock them. */
 	async #finish(): Promise<void> {
 		for (const pair of this.#links) await copyEntry(this.#task, pair.from, () => this.#link(pair));
 		for (const { from, to, attributes } of this.#folders.reverse()) {

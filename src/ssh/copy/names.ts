@@ -1,4 +1,5 @@
 /** Names that come from the guest: which of them may become names here, and how they are shown. */
+import { printable } from "../../errors.ts";
 
 /** NAME_MAX of Linux, macOS and NTFS (there in UTF-16 units, of which no name has more than bytes). */
 const NAME_BYTES_MAX = 255;
@@ -34,12 +35,11 @@ export function linkTargetProblem(target: string): string | null {
 	return null;
 }
 
-/** All that a terminal might obey, or that might pass for another line or another name. */
-const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
+/** The end of a path says more than its beginning. */
 const SHOWN_CHARS_MAX = 200;
 
 /** A path or the guest's own words on one line of a message. */
 export function shown(text: string): string {
 	const short = text.length > SHOWN_CHARS_MAX ? `…${text.slice(-SHOWN_CHARS_MAX)}` : text;
-	return short.replace(UNPRINTABLE, (char) => `\\u{${char.codePointAt(0)?.toString(16) ?? ""}}`);
+	return printable(short.toWellFormed());
 }

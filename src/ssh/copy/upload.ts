@@ -8,7 +8,8 @@ import { temporaryName } from "./local.ts";
 import { shown } from "./names.ts";
 import { copyFault, EntryProblem, STATUS, StatusProblem } from "./problems.ts";
 import { bytesMaxOf, pump, readHere, WriteBehind } from "./pump.ts";
-import { type Attributes, type RemoteFiles, typeOf } from "./remote.ts";
+import type { Attributes, RemoteFiles } from "./remote.ts";
+import { typeOf } from "./replies.ts";
 import { type CopyTask, copyEntry, DEPTH_MAX, inGuest, progressOf } from "./task.ts";
 
 /** A pipe that takes a file's place must not make the open wait; Windows knows neither flag. */
@@ -124,7 +125,7 @@ class Tree {
 	async copyRoot(pair: Pair, stat: Stats, isUsersOwn: boolean): Promise<void> {
 		if (isUsersOwn) await this.#fill(pair, 0);
 		else await this.#copy(pair, stat, 0);
-		// The deepest first: each one changes the time of the folder it is in.
+		// The deepest first: a folder's own mode may lock what is in it.
 		for (const { from, to, attributes } of this.#folders.reverse()) {
 			await copyEntry(this.#task, from, () => this.#task.remote.setAttributes(to, attributes));
 		}

@@ -164,6 +164,21 @@ describe("links", () => {
 		expect(skipped.join()).toContain("twice");
 	});
 
+	test("come into being after the last file", async () => {
+		const seen: string[] = [];
+		const { skipped } = await downloadLies({
+			...once({ name: "a", mode: LINK }, { name: "b", mode: FILE }, { name: "z", mode: LINK }),
+			read: (sftp, id) => {
+				seen.push(...copied().map((name) => (name.startsWith(".virtualghost-cp-") ? "temporary" : name)));
+				sftp.status(id, EOF);
+			},
+			fstatSize: 0,
+		});
+		expect(skipped).toEqual([]);
+		expect([...new Set(seen)]).toEqual(["temporary"]);
+		expect(copied()).toEqual(["a", "b", "z"]);
+	});
+
 	test("from an earlier copy are not followed by the next one", async () => {
 		const first = await downloadLies({ ...once({ name: "d", mode: LINK }), target: join(folder, "canary") });
 		expect(first).toEqual({ skipped: [], fault: null });

@@ -59,7 +59,7 @@ test("Ctrl+C leaves nothing behind", () => {
 	// Sparse, and too large to be copied before the signal.
 	truncateSync(join(there, "file"), 2 ** 40);
 	const { status, stderr } = cp(
-		"CP :file copy & pid=$!; until ls -A | grep -q virtualghost-cp; do sleep 0.02; done; kill -INT $pid; wait $pid",
+		"CP :file copy & pid=$!; for _ in {1..200}; do ls -A | grep -q virtualghost-cp && break; sleep 0.02; done; kill -INT $pid; wait $pid",
 	);
 	expect(stderr).toContain("Interrupted by SIGINT");
 	expect(status).toBe(130);

@@ -330,6 +330,16 @@ describe("replies of the wrong kind", () => {
 	});
 });
 
+test("a machine that falls silent can be left, and leaves nothing", async () => {
+	const controller = new AbortController();
+	const stop = new Error("stop");
+	const silent = { ...once({ name: "f", mode: FILE }), read: () => controller.abort(stop) };
+	await using guest = await startGuest({ serve: serveLies(silent) });
+	const error = await download(guest.task(controller.signal), "top", join(here, "copy")).catch((thrown) => thrown);
+	expect(error).toBe(stop);
+	expect(copied()).toEqual([]);
+});
+
 test.each([
 	["a length that is negative", Buffer.from("ffffffff00000000", "hex")],
 	["a length that is huge", Buffer.from("7fffffff00000000", "hex")],

@@ -41,6 +41,8 @@ beforeEach(async () => {
 
 afterEach(async () => {
 	await guest[Symbol.asyncDispose]();
+	// Some folders keep out even their owner.
+	spawnSync("chmod", ["-R", "u+rwX", folder]);
 	rmSync(folder, { recursive: true, force: true });
 });
 

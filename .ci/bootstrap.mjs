@@ -22,6 +22,8 @@ const TEST_PACKAGES = {
 	wmctrl: "/usr/bin/wmctrl",
 	imagemagick: "/usr/bin/convert",
 	"openssh-client": "/usr/bin/ssh",
+	// What the guest has, for the unit tests of `cp`.
+	"openssh-sftp-server": "/usr/lib/openssh/sftp-server",
 	// xmessage, for the error dialog.
 	"x11-utils": "/usr/bin/xmessage",
 	// The host's side of OpenGL: never part of the QEMU bundle.

@@ -52,3 +52,11 @@ export class Fault extends Error {
 export function reason(error: unknown): string {
 	return error instanceof Error ? error.message : String(error);
 }
+
+/** C0, DEL, C1, line and paragraph separators, and the marks that reorder text on a terminal. */
+const UNPRINTABLE = /[\p{Cc}\p{Zl}\p{Zp}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
+
+/** The text with everything a terminal might obey written as `\u{1b}`. */
+export function printable(text: string): string {
+	return text.replace(UNPRINTABLE, (char) => `\\u{${char.codePointAt(0)?.toString(16) ?? ""}}`);
+}

@@ -67,6 +67,16 @@ export function shellOptions(parser: Argv) {
 	return namePositional(parser).option("root", { type: "boolean", default: false, describe: "As root" });
 }
 
+export function cpOptions(parser: Argv) {
+	return parser
+		.positional("src", {
+			type: "string",
+			demandOption: true,
+			describe: "NAME:path in a machine, a path here, or - for stdin",
+		})
+		.positional("dst", { type: "string", demandOption: true, describe: "The other one of both; - for stdout" });
+}
+
 export function jsonOption(parser: Argv) {
 	return parser.option("json", { type: "boolean", default: false, describe: "JSON on stdout" });
 }

@@ -40,6 +40,12 @@ const VERBS: readonly Verb[] = [
 		run: async (context, flags) => (await import("./exec.ts")).exec(context, flags),
 	},
 	{
+		usage: "cp <src> <dst>",
+		does: "Copy files and folders into or out of a running machine: cp NAME:path .",
+		options: options.cpOptions,
+		run: async (context, flags) => (await import("./cp.ts")).cp(context, flags),
+	},
+	{
 		usage: "forward [words..]",
 		does: "Forward ports of this host to a running machine",
 		options: options.forwardOptions,

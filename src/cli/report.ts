@@ -1,4 +1,6 @@
 /** What the user sees on stderr while a machine starts: stages with their seconds, a progress bar, warnings. */
+import type { Context } from "./context.ts";
+import { printError } from "./output.ts";
 import { stripControls } from "./terminal-text.ts";
 
 export interface ReportOptions {
@@ -6,10 +8,14 @@ export interface ReportOptions {
 	readonly isTTY: boolean;
 	/** `-v`: decisions too, and stages even without a terminal. */
 	readonly verbose: boolean;
+	/** Width of the terminal; a bar that is broken into two lines would not replace itself. */
+	readonly columns?: number | undefined;
 	readonly write: (text: string) => void;
 }
 
 const BAR_CELLS = 24;
+/** Of a terminal that does not tell its width. */
+const COLUMNS = 80;
 const MIB = 1024 * 1024;
 
 export class Report {
@@ -47,13 +53,29 @@ export class Report {
 		const filled = Math.round((done / total) * BAR_CELLS);
 		const bar = "█".repeat(filled) + "░".repeat(BAR_CELLS - filled);
 		const amount = `${Math.round(done / MIB)}/${Math.round(total / MIB)} MiB`;
-		this.#options.write(`\r\x1b[K${this.#seconds()}  ${bar} ${what} ${amount}`);
-		this.#barShown = true;
+		this.#replaceLine(`${bar} ${amount} ${what}`);
+	}
+
+	/** As `progress`, where nobody knows the total. Ends with the next line, or `endProgress`. */
+	progressWithoutTotal(what: string, done: number): void {
+		if (this.#options.isTTY) this.#replaceLine(`${Math.round(done / MIB)} MiB ${what}`);
+	}
+
+	/** Takes away a bar that has not come to its end. */
+	endProgress(): void {
+		if (this.#barShown) this.#clearBar();
 	}
 
 	#line(text: string): void {
 		if (this.#barShown) this.#clearBar();
 		this.#options.write(`${stripControls(text)}\n`);
+	}
+
+	/** File names come from the guest: they must not be able to control the terminal. */
+	#replaceLine(text: string): void {
+		const line = `${this.#seconds()}  ${stripControls(text).replaceAll("\n", " ")}`;
+		this.#options.write(`\r\x1b[K${line.slice(0, (this.#options.columns ?? COLUMNS) - 1)}`);
+		this.#barShown = true;
 	}
 
 	#clearBar(): void {
@@ -64,4 +86,14 @@ export class Report {
 	#seconds(): string {
 		return `${((performance.now() - this.#started) / 1000).toFixed(1).padStart(5)} s`;
 	}
+}
+
+/** The report of a verb, on stderr. */
+export function createReport(context: Context): Report {
+	return new Report({
+		isTTY: process.stderr.isTTY === true,
+		verbose: context.verbose,
+		columns: process.stderr.columns,
+		write: printError,
+	});
 }

@@ -17,8 +17,7 @@ import { execIn } from "./exec.ts";
 import { asLauncher, type CommandFlags, guestCommandLine } from "./guest-command.ts";
 import { headlessTest } from "./headless-test.ts";
 import { checkOwnImages, chooseQemu, imagePaths, type OpenRun, openRun } from "./open-run.ts";
-import { printError } from "./output.ts";
-import { Report } from "./report.ts";
+import { createReport, type Report } from "./report.ts";
 import { type Serving, serve } from "./serve.ts";
 
 export interface RunFlags extends CommandFlags, Readonly<Record<string, unknown>> {
@@ -42,7 +41,7 @@ export async function run(context: Context, flags: RunFlags): Promise<number> {
 	const announce = flags.detach ? detachedAnnouncer(context.env) : null;
 	checkBeforeWork(context, config, headless);
 	if (flags.detach && announce === null) return await detach(process.argv.slice(2), context.env);
-	const report = createReport(context, announce !== null);
+	const report = createReport(context);
 	if (flags.headlessTest) return await headlessTest(context, config, report, flags);
 	if (flags.command.length > 0) {
 		return await asLauncher(() => runCommand(context, config, headless, report, flags));
@@ -98,14 +97,6 @@ function checkBeforeWork(context: Context, config: Config, headless: boolean): v
 		instanceFolder: context.directories.runtime,
 		channels: inheritedChannels(),
 		credentialFiles: [],
-	});
-}
-
-function createReport(context: Context, detached: boolean): Report {
-	return new Report({
-		isTTY: process.stderr.isTTY === true && !detached,
-		verbose: context.verbose,
-		write: printError,
 	});
 }
 

@@ -4,7 +4,7 @@
  * Values and names come from files and variables that others may have written, so every one of them is made printable
  * here: no control character of theirs reaches the terminal.
  */
-import { EXIT, Fault } from "../errors.ts";
+import { EXIT, Fault, printable } from "../errors.ts";
 
 /** Counted from 1. Columns are UTF-16 units, as in smol-toml and in most editors. */
 export interface Position {
@@ -33,14 +33,6 @@ export const PROBLEMS_SHOWN_MAX = 100;
 
 /** Characters of a value that are repeated in a message. */
 const QUOTED_CHARS_MAX = 60;
-
-/** C0, DEL, C1, line and paragraph separators, and the marks that reorder text on a terminal. */
-const UNPRINTABLE = /[\p{Cc}\p{Zl}\p{Zp}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
-
-/** The text with everything a terminal might obey written as `\u{1b}`. */
-export function printable(text: string): string {
-	return text.replace(UNPRINTABLE, (char) => `\\u{${char.codePointAt(0)?.toString(16) ?? ""}}`);
-}
 
 /** The text in double quotes, printable and not too long. */
 export function quoted(text: string): string {

@@ -1,5 +1,5 @@
 /** The effective configuration, for `config show`. */
-import { printable } from "./diagnostics.ts";
+import { printable } from "../errors.ts";
 import type { LoadedConfig, Origin } from "./load.ts";
 import { CONFIG_ROWS, CONFIG_SECTIONS, type ConfigKeyRow, configValue } from "./schema.ts";
 import { tomlComment, tomlValue } from "./toml.ts";

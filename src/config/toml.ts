@@ -1,5 +1,5 @@
 /** Values and comments in TOML. */
-import { printable } from "./diagnostics.ts";
+import { printable } from "../errors.ts";
 import type { ConfigValue } from "./schema.ts";
 
 export function tomlValue(value: NonNullable<ConfigValue>): string {

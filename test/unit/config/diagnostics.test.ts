@@ -7,10 +7,9 @@ import {
 	formatProblem,
 	PROBLEMS_SHOWN_MAX,
 	type Problem,
-	printable,
 	quoted,
 } from "../../../src/config/diagnostics.ts";
-import { EXIT } from "../../../src/errors.ts";
+import { EXIT, printable } from "../../../src/errors.ts";
 
 describe("editDistance", () => {
 	test.each([

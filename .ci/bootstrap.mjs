@@ -22,6 +22,8 @@ const TEST_PACKAGES = {
 	wmctrl: "/usr/bin/wmctrl",
 	imagemagick: "/usr/bin/convert",
 	"openssh-client": "/usr/bin/ssh",
+	rsync: "/usr/bin/rsync",
+	git: "/usr/bin/git",
 	// What the guest has, for the unit tests of `cp`.
 	"openssh-sftp-server": "/usr/lib/openssh/sftp-server",
 	// xmessage, for the error dialog.

@@ -1,11 +1,12 @@
 /** Runs a program behind an SSH channel: with pipes, or on a pseudo-terminal. */
-import { writeFileSync } from "node:fs";
 import { Writable } from "node:stream";
 import type { ServerChannel } from "ssh2";
 import { ChannelOutput } from "./output.ts";
 import type { Pty } from "./pty.ts";
+import { type Account, becomeArgv } from "./users.ts";
 
 export interface Program {
+	readonly account: Account;
 	readonly argv: readonly string[];
 	readonly env: Readonly<Record<string, string>>;
 	readonly cwd: string;
@@ -16,11 +17,8 @@ export interface Running {
 	signal(name: NodeJS.Signals): void;
 }
 
-/** Opens its terminal without O_NOCTTY, which makes it the controlling one of this new session (tty_ioctl(4)). */
-const ON_TERMINAL = ["/bin/sh", "-c", 'exec <>"$0" >&0 2>&0; exec "$@"'] as const;
-
-function start<Stdio extends "pipe" | "ignore">(argv: readonly string[], { env, cwd }: Program, stdio: Stdio) {
-	const child = Bun.spawn([...argv], {
+function start<Stdio extends "pipe" | "ignore">({ account, argv, env, cwd }: Program, stdio: Stdio, tty?: string) {
+	return Bun.spawn(becomeArgv(account, argv, tty), {
 		env: { ...env },
 		cwd,
 		stdin: stdio,
@@ -29,18 +27,11 @@ function start<Stdio extends "pipe" | "ignore">(argv: readonly string[], { env, 
 		// A session and process group of its own, so that all of it can be signalled.
 		detached: true,
 	});
-	// The agent is spared when memory runs out; what it runs is not.
-	try {
-		writeFileSync(`/proc/${child.pid}/oom_score_adj`, "0");
-	} catch {
-		// It has ended already.
-	}
-	return child;
 }
 
 /** Serves `channel` with the program's standard streams; stderr stays apart. */
 export function runPiped(channel: ServerChannel, program: Program): Running {
-	const child = start(program.argv, program, "pipe");
+	const child = start(program, "pipe");
 	const output = new ChannelOutput(channel);
 	channel.pipe(
 		sinkOf(
@@ -57,7 +48,7 @@ export function runPiped(channel: ServerChannel, program: Program): Running {
 
 /** Serves `channel` with the program on `pty`, which is closed in the end. */
 export function runOnPty(channel: ServerChannel, program: Program, pty: Pty): Running {
-	const child = start([...ON_TERMINAL, pty.path, ...program.argv], program, "ignore");
+	const child = start(program, "ignore", pty.path);
 	const output = new ChannelOutput(channel);
 	// The end of the client's input is no end of the terminal.
 	channel.pipe(

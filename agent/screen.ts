@@ -3,7 +3,7 @@ import { readdirSync } from "node:fs";
 import { z } from "zod";
 import type { ScreenSize } from "../src/wire/control.ts";
 import { GUEST_UID, GUEST_USER } from "../src/wire/names.ts";
-import { findAccount } from "./users.ts";
+import { becomeArgv, findAccount } from "./users.ts";
 
 const outputsSchema = z.array(
 	z.object({
@@ -32,7 +32,7 @@ async function wlrRandr(...args: string[]): Promise<string> {
 	const socket = readdirSync(runtime).find((name) => /^wayland-\d+$/.test(name));
 	const account = findAccount(GUEST_USER);
 	if (!socket || !account) throw new Error("no session draws");
-	const child = Bun.spawn([...account.become, "wlr-randr", ...args], {
+	const child = Bun.spawn(becomeArgv(account, ["wlr-randr", ...args]), {
 		env: { ...account.environment, WAYLAND_DISPLAY: socket },
 		stdio: ["ignore", "pipe", "pipe"],
 	});

@@ -73,7 +73,8 @@ function run(channel: ServerChannel, state: ChannelState, command: string | null
 	const { account, pty } = state;
 	quiet(channel);
 	const program: Program = {
-		argv: shellArgv(account, command),
+		account,
+		argv: shellArgv(command),
 		env: { ...account.environment, ...state.env },
 		cwd: existsSync(account.home) ? account.home : "/",
 	};

@@ -1,5 +1,6 @@
 /** The accounts that may log in, and what a login of theirs starts with. */
-import { GUEST_UID, GUEST_USER } from "../src/wire/names.ts";
+import { readFileSync } from "node:fs";
+import { BECOME_PROGRAM, GUEST_PATH, GUEST_UID, GUEST_USER } from "../src/wire/names.ts";
 
 export interface Account {
 	readonly name: string;
@@ -7,8 +8,7 @@ export interface Account {
 	readonly home: string;
 	/** Variables of a fresh login, as the terminal in the window has them. */
 	readonly environment: Readonly<Record<string, string>>;
-	/** What stands before the shell: gives up root before anything of the user's runs. */
-	readonly become: readonly string[];
+	readonly gid: number;
 }
 
 const SHELL = "/bin/bash";
@@ -43,14 +43,14 @@ const ACCOUNTS: readonly Account[] = [
 			),
 			XDG_RUNTIME_DIR: `/run/user/${GUEST_UID}`,
 		},
-		become: ["setpriv", `--reuid=${GUEST_USER}`, `--regid=${GUEST_USER}`, "--init-groups", "--"],
+		gid: GUEST_UID,
 	},
 	{
 		name: "root",
 		uid: 0,
 		home: "/root",
 		environment: environment("root", "/root", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
-		become: [],
+		gid: 0,
 	},
 ];
 
@@ -60,6 +60,23 @@ export function findAccount(name: string): Account | null {
 }
 
 /** `command` null means a login shell. */
-export function shellArgv(account: Account, command: string | null): string[] {
-	return [...account.become, SHELL, ...(command === null ? ["-l"] : ["-c", command])];
+export function shellArgv(command: string | null): string[] {
+	return [SHELL, ...(command === null ? ["-l"] : ["-c", command])];
+}
+
+/** Gives up root before anything of the user's runs; `tty` becomes the controlling terminal and the standard streams. */
+export function becomeArgv(account: Account, argv: readonly string[], tty = "-"): string[] {
+	const groups = groupsOf(account, readFileSync("/etc/group", "utf8"));
+	const program = `${GUEST_PATH.agent}/${BECOME_PROGRAM}`;
+	return [program, String(account.uid), String(account.gid), groups.join(","), tty, ...argv];
+}
+
+/** Supplementary groups by group(5): read at each login, since `usermod` may have changed them. */
+export function groupsOf(account: Account, text: string): number[] {
+	const groups = new Set([account.gid]);
+	for (const line of text.split("\n")) {
+		const [, , gid, members = ""] = line.split(":");
+		if (gid && /^\d+$/.test(gid) && members.split(",").includes(account.name)) groups.add(Number(gid));
+	}
+	return [...groups];
 }

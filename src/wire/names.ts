@@ -33,6 +33,9 @@ export const DISK_SERIAL = {
 	guest: "vg-guest",
 } as const;
 
+/** In the agent's folder: starts a program as a user. */
+export const BECOME_PROGRAM = "become";
+
 /** Paths inside the guest. */
 export const GUEST_PATH = {
 	/** Folder of the agent with its own loader and libstdc++. */

@@ -164,12 +164,22 @@ export function processesNaming(text: string): string[] {
 	return found;
 }
 
-/** Runs a tool of this machine. */
-export async function tool(argv: readonly string[], env: Record<string, string> = {}): Promise<Outcome> {
+export interface ToolOptions {
+	/** In place of this process's own. */
+	readonly env?: Readonly<Record<string, string | undefined>>;
+	readonly cwd?: string;
+	/** Given on stdin; nothing otherwise. */
+	readonly input?: string | Uint8Array | Bun.BunFile;
+}
+
+/** Runs a tool of this machine to its end. */
+export async function tool(argv: readonly string[], options: ToolOptions = {}): Promise<Outcome> {
 	const from = performance.now();
+	const { env, cwd, input } = options;
 	const child = Bun.spawn([...argv], {
-		env: { ...process.env, ...env },
-		stdin: "ignore",
+		env: env ?? process.env,
+		...(cwd === undefined ? {} : { cwd }),
+		stdin: input === undefined ? "ignore" : input instanceof Blob ? input : new Blob([input as string]),
 		stdout: "pipe",
 		stderr: "pipe",
 	});

@@ -35,12 +35,14 @@ test("where nobody sees stderr, a dialog shows the error and where the log is", 
 	const child = Bun.spawn([binary], { env, cwd: sandbox.cwd, stdio: ["ignore", "ignore", Bun.file("/dev/null")] });
 	let window = "";
 	for (let i = 0; i < 100 && window === ""; i++) {
-		const found = await tool(["xdotool", "search", "--onlyvisible", "--name", "VirtualGhost"], x.env);
+		const found = await tool(["xdotool", "search", "--onlyvisible", "--name", "VirtualGhost"], {
+			env: { ...process.env, ...x.env },
+		});
 		window = found.stdout.trim().split("\n")[0] ?? "";
 		if (window === "") await Bun.sleep(100);
 	}
 	expect(window).not.toBe("");
 	await x.screenshot(join(import.meta.dir, "../../dist/pictures/dialog.png"));
-	await tool(["xdotool", "windowkill", window], x.env);
+	await tool(["xdotool", "windowkill", window], { env: { ...process.env, ...x.env } });
 	expect(await child.exited).toBe(2);
 }, 30_000);

@@ -19,15 +19,19 @@ afterAll(async () => {
 });
 
 async function windows(): Promise<string[]> {
-	const { stdout } = await tool(["xdotool", "search", "--onlyvisible", "--name", "VirtualGhost"], x.env);
+	const { stdout } = await tool(["xdotool", "search", "--onlyvisible", "--name", "VirtualGhost"], {
+		env: { ...process.env, ...x.env },
+	});
 	return stdout.split("\n").filter(Boolean);
 }
 
 /** As a person would: click into the window, type, press Return (`type` would send a Linefeed key, which SDL does not know). */
 async function typeLine(window: string, text: string): Promise<void> {
-	await tool(["xdotool", "mousemove", "--window", window, "300", "300", "click", "1"], x.env);
-	await tool(["xdotool", "windowfocus", window, "type", "--delay", "60", text], x.env);
-	await tool(["xdotool", "key", "Return"], x.env);
+	await tool(["xdotool", "mousemove", "--window", window, "300", "300", "click", "1"], {
+		env: { ...process.env, ...x.env },
+	});
+	await tool(["xdotool", "windowfocus", window, "type", "--delay", "60", text], { env: { ...process.env, ...x.env } });
+	await tool(["xdotool", "key", "Return"], { env: { ...process.env, ...x.env } });
 }
 
 describe("virgl", () => {

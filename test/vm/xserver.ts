@@ -43,7 +43,7 @@ export class XServer implements AsyncDisposable {
 	/** The whole screen as PNG. */
 	async screenshot(path: string): Promise<void> {
 		mkdirSync(dirname(path), { recursive: true });
-		const { code, stderr } = await tool(["import", "-window", "root", path], this.env);
+		const { code, stderr } = await tool(["import", "-window", "root", path], { env: { ...process.env, ...this.env } });
 		if (code !== 0) throw new Error(stderr);
 	}
 
@@ -61,13 +61,13 @@ export class XServer implements AsyncDisposable {
 	/** Windows are closed politely by window managers only. */
 	async startWindowManager(): Promise<WindowManager> {
 		const child = spawn("openbox", [], { env: { ...process.env, ...this.env }, stdio: "ignore" });
-		while ((await tool(["wmctrl", "-m"], this.env)).code !== 0) {
+		while ((await tool(["wmctrl", "-m"], { env: { ...process.env, ...this.env } })).code !== 0) {
 			if (child.exitCode !== null) throw new Error("openbox ended");
 			await Bun.sleep(50);
 		}
 		return {
 			close: async (title) => {
-				const { code, stderr } = await tool(["wmctrl", "-c", title], this.env);
+				const { code, stderr } = await tool(["wmctrl", "-c", title], { env: { ...process.env, ...this.env } });
 				if (code !== 0) throw new Error(stderr);
 			},
 			[Symbol.asyncDispose]: async () => {

@@ -61,7 +61,7 @@ function fillLayer(context: Context, { kernel, musl, agent }: GuestParts, layer:
 	const folder = join(layer, GUEST_PATH.agent);
 	mkdirSync(folder, { recursive: true });
 	copyFileSync(join(agent.dir, AGENT), join(folder, AGENT));
-	for (const name of [MUSL.loader, MUSL.libstdcxx]) copyFileSync(join(musl.dir, name), join(folder, name));
+	for (const name of [MUSL.loader, MUSL.libstdcxx, MUSL.become]) copyFileSync(join(musl.dir, name), join(folder, name));
 	// The agent names its loader /lib/ld-musl-x86_64.so.1; /lib is a link to /usr/lib and must not become a folder here.
 	symlinkSync(join(GUEST_PATH.agent, MUSL.loader), join(layer, "usr/lib", MUSL.loader));
 	// Where musl's loader looks for libraries.

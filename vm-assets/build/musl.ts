@@ -7,6 +7,7 @@
 import { copyFileSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { Fault } from "../../src/errors.ts";
+import { BECOME_PROGRAM } from "../../src/wire/names.ts";
 import { type Step, step } from "./cache.ts";
 import type { Context } from "./context.ts";
 import { run } from "./run.ts";
@@ -14,12 +15,15 @@ import { toolsTree } from "./tools.ts";
 import { inTree } from "./tree.ts";
 
 const SHIM = "vm-assets/guest/libstdcxx-shim.c";
+const BECOME = "vm-assets/guest/become.c";
 
 /** File names in the guest's agent folder. The loader is also musl's libc. */
 export const MUSL = {
 	loader: "ld-musl-x86_64.so.1",
 	libc: "libc.musl-x86_64.so.1",
 	libstdcxx: "libstdc++.so.6",
+	/** Static: what the agent starts programs with. */
+	become: BECOME_PROGRAM,
 } as const;
 
 /** Bun's words for the agent's platform: musl, and no AVX, because emulated processors often have none. */
@@ -37,7 +41,7 @@ export function muslStep(context: Context, tools: Step): Promise<Step> {
 	return step(context, {
 		name: "musl",
 		title: "musl runtime of the agent",
-		recipe: [SHIM, "vm-assets/build/musl.ts"],
+		recipe: [SHIM, BECOME, "vm-assets/build/musl.ts"],
 		parameters: { bun: Bun.version },
 		uses: [tools],
 		make: async ({ dir, log }) => {
@@ -48,7 +52,8 @@ export function muslStep(context: Context, tools: Step): Promise<Step> {
 			await run([...build, "probe.ts"], { log, cwd: probe });
 			copyFileSync(join(toolsTree(tools), "usr/lib/x86_64-linux-musl/libc.so"), join(dir, MUSL.loader));
 			copyFileSync(join(context.repo, SHIM), join(probe, "shim.c"));
-			const argv = ["bash", "-o", "pipefail", "-euc", LINK, "link", MUSL.loader, MUSL.libstdcxx];
+			copyFileSync(join(context.repo, BECOME), join(probe, "become.c"));
+			const argv = ["bash", "-o", "pipefail", "-euc", LINK, "link", MUSL.loader, MUSL.libstdcxx, MUSL.become];
 			await inTree({ tree: toolsTree(tools), argv, mounts: [{ from: dir, as: "out" }] }, { log });
 			await verifyAgent(dir, join(probe, "probe"), "musl-probe", log);
 			rmSync(probe, { recursive: true });
@@ -82,6 +87,7 @@ sed 's/^/-Wl,-u,/' /tmp/wanted >/tmp/options
 { echo '{ global:'; sed 's/$/;/' /tmp/wanted; echo 'local: *; };'; } >/tmp/exports
 musl-gcc -shared -fPIC -O2 -Wl,-soname,"$2" -Wl,-z,relro,-z,now,-z,defs -Wl,--build-id=none -Wl,--gc-sections -s -o "$2" \
 	-Wl,--version-script=/tmp/exports @/tmp/options probe/shim.c $archives "$static/libgcc.a"
+musl-gcc -static -O2 -Wall -Wextra -Werror -Wl,-z,relro,-z,now -Wl,--build-id=none -s -o "$3" probe/become.c
 `;
 
 /** Starts an executable on this machine through the loader and libraries in `dir` alone and expects `said` in its output. */

@@ -9,6 +9,8 @@ import type net from "node:net";
 export const LOGIN_GRACE_MS = 10_000;
 export const CONNECTIONS_MAX = 64;
 export const UNAUTHENTICATED_MAX = 10;
+/** OpenSSH and ssh2 speak at once; a client that waits for us waits this long. */
+const SPEAK_FIRST_MS = 200;
 /** A login in progress is not pushed out before it has had this long. */
 const HANDSHAKE_MS = 2_000;
 
@@ -26,17 +28,36 @@ export class Gate {
 		return this.#pending.size;
 	}
 
-	/** Takes the connection in, or destroys it and says no. */
-	admit(socket: net.Socket): boolean {
+	/**
+	 * Takes the connection in, or destroys it. `serve` is called when the peer has said something, or has had the time to: a
+	 * handshake costs, and of a crowd of silent peers most are gone by then.
+	 */
+	admit(socket: net.Socket, serve: () => void): void {
 		socket.on("error", () => socket.destroy());
 		if (this.#pending.size >= UNAUTHENTICATED_MAX && !this.#makeRoom()) {
 			socket.destroy();
-			return false;
+			return;
 		}
 		const grace = setTimeout(() => socket.destroy(), LOGIN_GRACE_MS);
 		this.#pending.set(socket, { socket, since: Date.now(), grace });
 		socket.once("close", () => this.release(socket));
-		return true;
+		this.#whenSpoken(socket, serve);
+	}
+
+	#whenSpoken(socket: net.Socket, serve: () => void): void {
+		const onData = (first: Buffer) => {
+			clearTimeout(patience);
+			if (!looksLikeSsh(first)) return void socket.destroy();
+			socket.pause();
+			socket.unshift(first);
+			serve();
+		};
+		// Some clients wait for the server to speak first.
+		const patience = setTimeout(() => {
+			socket.off("data", onData);
+			if (!socket.destroyed) serve();
+		}, SPEAK_FIRST_MS);
+		socket.once("data", onData);
 	}
 
 	/** The peer has logged in, or is gone. */
@@ -57,4 +78,10 @@ export class Gate {
 		victim.socket.destroy();
 		return true;
 	}
+}
+
+/** A client begins with its version, `SSH-2.0-…` (RFC 4253, 4.2); ssh2 would wait for it behind any amount of other text. */
+function looksLikeSsh(first: Buffer): boolean {
+	const begin = Buffer.from("SSH-").subarray(0, first.length);
+	return first.subarray(0, begin.length).equals(begin);
 }

@@ -12,6 +12,8 @@ import { type Account, findAccount } from "./users.ts";
 const AUTH_TRIES_MAX = 6;
 /** Channels of one connection; sshd's MaxSessions is 10, and forwarded connections come on top. */
 const CHANNELS_MAX = 256;
+/** For the last message to be read. */
+const GOODBYE_MS = 500;
 const KEEPALIVE_MS = 15_000;
 const KEEPALIVE_MISSED_MAX = 3;
 
@@ -35,17 +37,26 @@ export function createAgentServer(credentials: Credentials): net.Server {
 		keepaliveInterval: KEEPALIVE_MS,
 		keepaliveCountMax: KEEPALIVE_MISSED_MAX,
 	};
-	const ssh = new ssh2.Server(settings, (client: Connection & { _sock?: net.Socket }) => {
+	const ssh = new ssh2.Server(settings, (client: Client) => {
 		serveClient(client, credentials.authorizedKey, () => client._sock && gate.release(client._sock));
 	});
-	const outer = net.createServer({ allowHalfOpen: false }, (socket) => {
-		if (gate.admit(socket)) ssh.injectSocket(socket);
-	});
+	const outer = net.createServer({ allowHalfOpen: false }, (socket) =>
+		gate.admit(socket, () => ssh.injectSocket(socket)),
+	);
 	outer.maxConnections = CONNECTIONS_MAX;
 	return outer;
 }
 
-function serveClient(client: Connection, authorized: ParsedKey, loggedIn: () => void): void {
+/** ssh2 keeps the socket to itself. */
+type Client = Connection & { readonly _sock?: net.Socket };
+
+/** Says goodbye and hangs up: vhost-device-vsock (0.3.0) tells its side nothing of a connection that is only half closed. */
+function drop(client: Client): void {
+	client.end();
+	setTimeout(() => client._sock?.destroy(), GOODBYE_MS);
+}
+
+function serveClient(client: Client, authorized: ParsedKey, loggedIn: () => void): void {
 	let account: Account | null = null;
 	let tries = 0;
 	let channels = 0;
@@ -56,15 +67,15 @@ function serveClient(client: Connection, authorized: ParsedKey, loggedIn: () => 
 		if (verdict === "no") context.reject(["publickey"]);
 		else context.accept();
 		// "none" is how a client asks for the methods: it does not count.
-		if (verdict === "no" && context.method !== "none" && ++tries >= AUTH_TRIES_MAX) client.end();
+		if (verdict === "no" && context.method !== "none" && ++tries >= AUTH_TRIES_MAX) drop(client);
 	});
 	client.on("ready", () => {
 		loggedIn();
-		if (account === null) return void client.end();
+		if (account === null) return drop(client);
 		serveForwards(client, account);
 	});
 	// A peer that breaks the protocol loses its connection, nothing else.
-	client.on("error", () => client.end());
+	client.on("error", () => drop(client));
 	client.on("session", (accept, reject) => {
 		if (account === null || channels >= CHANNELS_MAX) return reject();
 		channels++;

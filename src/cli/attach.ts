@@ -3,6 +3,7 @@ import os from "node:os";
 import { Transform } from "node:stream";
 import type { ClientChannel, PseudoTtyOptions } from "ssh2";
 import { EXIT } from "../errors.ts";
+import { type ChannelEnd, exitStatus } from "../ssh/client.ts";
 import { EscapeFilter } from "./escape.ts";
 import { RawTerminal } from "./raw-terminal.ts";
 
@@ -59,16 +60,16 @@ export async function attach(channel: ClientChannel, options: AttachOptions): Pr
 
 function exitCode(channel: ClientChannel, lost: () => number): Promise<number> {
 	return new Promise((resolve) => {
-		let code: number | null = null;
-		channel.on("exit", (status: number | null, signal?: string) => {
-			code = status ?? 128 + (signalNumber(signal) ?? 0);
+		channel.on("close", (...how: ChannelEnd) => {
+			const status = exitStatus(...how);
+			if (status === null) resolve(lost());
+			else resolve(status.code ?? 128 + (signalNumber(status.signal ?? "") ?? 0));
 		});
-		channel.on("close", () => resolve(code ?? lost()));
 	});
 }
 
-function signalNumber(name: string | undefined): number | undefined {
-	const full = name?.startsWith("SIG") ? name : `SIG${name}`;
+function signalNumber(name: string): number | undefined {
+	const full = name.startsWith("SIG") ? name : `SIG${name}`;
 	return (os.constants.signals as Readonly<Record<string, number>>)[full];
 }
 

@@ -48,6 +48,21 @@ export interface StreamOptions {
 	readonly env?: Readonly<Record<string, string>> | undefined;
 }
 
+/**
+ * What ssh2 gives its listeners of a channel's "close". Not to be taken from "exit": that comes as early as the channel itself,
+ * before anybody who awaited it can listen.
+ */
+export type ChannelEnd = [code?: number | null, signal?: string];
+
+/** Null where the guest never said how the program ended. */
+export function exitStatus(
+	code?: number | null,
+	signal?: string,
+): { code: number | null; signal: string | null } | null {
+	if (typeof code === "number") return { code, signal: null };
+	return signal === undefined ? null : { code: null, signal };
+}
+
 type ChannelCallback = (error: Error | undefined, channel: ClientChannel) => void;
 
 export class GuestSession implements Disposable {
@@ -90,10 +105,12 @@ export class GuestSession implements Disposable {
 		});
 		// From here on a lost connection shows in the call that needs it.
 		client.removeAllListeners("error").on("error", () => {});
+		// One for each channel that is being opened.
+		client.setMaxListeners(0);
 		return new GuestSession(client);
 	}
 
-	/** Starts a shell command line (null: a login shell) and returns its channel; "exit" and then "close" tell its end. */
+	/** Starts a shell command line (null: a login shell) and returns its channel; "close" tells how it ended (`ChannelEnd`). */
 	stream(command: string | null, { pty, env }: StreamOptions = {}): Promise<ClientChannel> {
 		return this.#open((done: ChannelCallback) => {
 			const options = { env: { ...env } };
@@ -119,18 +136,15 @@ export class GuestSession implements Disposable {
 		return await new Promise((resolve, reject) => {
 			const stdout: Buffer[] = [];
 			const stderr: Buffer[] = [];
-			let status: { code: number | null; signal: string | null } | null = null;
 			const timer = setTimeout(() => {
 				channel.close();
 				reject(new Fault(`The guest did not finish "${command}" within ${timeoutMs / 1000} s`));
 			}, timeoutMs);
 			channel.on("data", (chunk: Buffer) => stdout.push(chunk));
 			channel.stderr.on("data", (chunk: Buffer) => stderr.push(chunk));
-			channel.on("exit", (code: number | null, signal?: string) => {
-				status = { code, signal: signal ?? null };
-			});
-			channel.on("close", () => {
+			channel.on("close", (...how: ChannelEnd) => {
 				clearTimeout(timer);
+				const status = exitStatus(...how);
 				if (status) resolve({ ...status, stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr) });
 				else reject(new Fault(`The connection to the guest was lost during "${command}"`));
 			});

@@ -12,7 +12,8 @@ export async function helpTexts(): Promise<Record<string, string>> {
 	return texts;
 }
 
-function helpOf(words: readonly string[]): Promise<string> {
+/** What `words --help` prints, 100 columns wide. */
+export function helpOf(words: readonly string[]): Promise<string> {
 	const parser = createParser(words, HELP_COLUMNS, () => Promise.reject(new Error("help runs no verb")));
 	return new Promise((resolve, reject) => {
 		parser.parse([...words, "--help"], (error: Error | undefined, _argv: unknown, output: string) => {

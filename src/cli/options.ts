@@ -111,6 +111,16 @@ export function forwardOptions(parser: Argv) {
 	});
 }
 
+export function completionOptions(parser: Argv) {
+	return parser.positional("shell", {
+		type: "string",
+		demandOption: true,
+		// The last one is for the scripts.
+		choices: ["bash", "zsh", "fish", "candidates"],
+		describe: "Your shell",
+	});
+}
+
 export function configOptions(parser: Argv) {
 	return jsonOption(parser)
 		.option("show", { type: "boolean", default: false, describe: "Effective values and where each comes from" })

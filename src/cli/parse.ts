@@ -103,6 +103,12 @@ const VERBS: readonly Verb[] = [
 		run: async (context, flags) => (await import("./clean.ts")).clean(context, flags),
 	},
 	{
+		usage: "completion <shell>",
+		does: "Print a completion script for bash, zsh or fish",
+		options: options.completionOptions,
+		run: async (context, flags) => (await import("./completion.ts")).completion(context, flags),
+	},
+	{
 		usage: "version",
 		does: "Show the version; with --assets what is inside",
 		options: options.versionOptions,
@@ -111,6 +117,12 @@ const VERBS: readonly Verb[] = [
 ];
 
 export const VERB_NAMES: readonly string[] = VERBS.map(({ usage }) => firstWord(usage));
+
+/** Those that take a machine's name. */
+export const VERBS_WITH_NAME: readonly string[] = [
+	...VERBS.filter(({ usage }) => usage.includes("[name]")).map(({ usage }) => firstWord(usage)),
+	"forward",
+];
 
 function firstWord(usage: string | readonly string[]): string {
 	return (typeof usage === "string" ? usage : (usage[0] ?? "")).split(" ")[0] ?? "";
@@ -136,7 +148,7 @@ export function createParser(
 	columns: number,
 	run: (verb: Verb, flags: Flags) => Promise<void>,
 ) {
-	const parser = yargs([...argv])
+	const parser = yargs(hideStreams(argv))
 		.scriptName("virtualghost")
 		.usage("$0 [run] [options]\n\nOpens a terminal in a disposable, isolated virtual machine.")
 		.parserConfiguration({ "populate--": true })
@@ -146,7 +158,7 @@ export function createParser(
 			verb.usage,
 			verb.does,
 			(each) => verb.options(each),
-			async (flags) => run(verb, { ...flags, command: commandWords(flags["--"]) }),
+			async (flags) => run(verb, { ...showStreams(flags), command: commandWords(flags["--"]) }),
 		);
 	}
 	return parser
@@ -160,4 +172,16 @@ export function createParser(
 		.fail((message, error) => {
 			throw error ?? new Fault(message, { fix: "virtualghost --help shows what there is", exitCode: EXIT.usage });
 		});
+}
+
+/** yargs takes a word that is one dash, the usual name of a stream, for an empty one. No argument can hold a NUL. */
+const STREAM = "\0-";
+
+function hideStreams(argv: readonly string[]): string[] {
+	const end = argv.indexOf("--");
+	return argv.map((word, i) => (word === "-" && (end < 0 || i < end) ? STREAM : word));
+}
+
+function showStreams(flags: Readonly<Record<string, unknown>>): Record<string, unknown> {
+	return Object.fromEntries(Object.entries(flags).map(([name, value]) => [name, value === STREAM ? "-" : value]));
 }

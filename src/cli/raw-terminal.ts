@@ -1,5 +1,5 @@
 /** The user's own terminal while a session of the guest has it: raw while it lasts, as it was before afterwards, kill -9 included. */
-import { existsSync } from "node:fs";
+import { closeSync, existsSync, writeSync } from "node:fs";
 
 /** Leaves what programs of the guest may have switched on: other screen, mouse, pasted text's brackets, hidden cursor, colours, keypad. */
 const RESET = "\x1b[?1049l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[?25h\x1b[0m\x1b[?1l\x1b>";
@@ -9,15 +9,15 @@ const RESET = "\x1b[?1049l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004
  * A grandchild, since direct children of the launcher are made to die with it (docs/decisions/detach.md). TTOU is ignored: by then the
  * shell has the terminal.
  */
-const GUARD = `exec 3<&0
-(trap '' INT TERM HUP QUIT TSTP TTOU
+const GUARD = `(trap '' INT TERM HUP QUIT TSTP TTOU
 read -r word <&3
-[ "$word" = done ] || { stty "$0" </dev/tty; printf '%b' "$1" >/dev/tty; }) >/dev/null 2>&1 &`;
+[ "$word" = done ] || { stty "$0" </dev/tty; printf '%b' "$1" >/dev/tty; }) </dev/null >/dev/null 2>&1 &`;
 
 const STTY = ["/bin/stty", "/usr/bin/stty"].find((path) => existsSync(path));
 
 export class RawTerminal implements Disposable {
-	readonly #guard: Bun.Subprocess<"pipe", "ignore", "ignore"> | null;
+	/** Leads to the guard; its standard input would be closed with the guard's parent. */
+	readonly #guard: number | null;
 	#restored = false;
 
 	/** Takes the terminal on stdin. */
@@ -32,8 +32,9 @@ export class RawTerminal implements Disposable {
 		this.#restored = true;
 		process.stdin.setRawMode(false);
 		if (abrupt && process.stdout.isTTY) process.stdout.write(RESET);
-		this.#guard?.stdin.write("done\n");
-		void this.#guard?.stdin.end();
+		if (this.#guard === null) return;
+		writeSync(this.#guard, "done\n");
+		closeSync(this.#guard);
 	}
 
 	[Symbol.dispose](): void {
@@ -41,14 +42,14 @@ export class RawTerminal implements Disposable {
 	}
 }
 
-function startGuard(): Bun.Subprocess<"pipe", "ignore", "ignore"> | null {
+function startGuard(): number | null {
 	if (!STTY) return null;
 	const saved = Bun.spawnSync([STTY, "-g"], { stdin: "inherit" }).stdout.toString().trim();
 	if (!/^[0-9a-f:]+$/.test(saved)) return null;
 	const reset = RESET.replaceAll("\x1b", "\\033");
-	return Bun.spawn(["/bin/sh", "-c", GUARD.replaceAll("stty", STTY), saved, reset], {
-		stdin: "pipe",
-		stdout: "ignore",
-		stderr: "ignore",
+	const guard = Bun.spawn(["/bin/sh", "-c", GUARD.replaceAll("stty", STTY), saved, reset], {
+		stdio: ["ignore", "ignore", "ignore", "pipe"],
 	});
+	const fd: unknown = guard.stdio[3];
+	return typeof fd === "number" ? fd : null;
 }

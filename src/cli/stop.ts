@@ -47,10 +47,13 @@ async function stopOne(found: FoundInstance, force: boolean): Promise<void> {
 	if (outcome && isAlive(found.record.launcher)) signalQuietly(found.record.launcher.pid, "SIGTERM");
 	// A machine that ends while it is asked closes the connection: that is no refusal.
 	if (await endsWithin(found, force ? FORCE_TIMEOUT_MS : STOP_TIMEOUT_MS)) return;
-	if (force) return kill(found);
+	if (force) {
+		kill(found);
+		if (await endsWithin(found, FORCE_TIMEOUT_MS)) return;
+	}
 	throw new Fault(`The machine ${found.record.name} does not stop`, {
 		why: outcome instanceof Fault ? (outcome.details.why ?? outcome.message) : undefined,
-		fix: `use virtualghost stop ${found.record.name} --force`,
+		fix: force ? undefined : `use virtualghost stop ${found.record.name} --force`,
 	});
 }
 

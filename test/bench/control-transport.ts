@@ -36,11 +36,12 @@ if (!fork) { open(my $s, "+<:raw", "/dev/virtio-ports/bench") or die "serial: $!
 `;
 
 const NETWORK = `sudo modprobe virtio_net; for n in $(seq 50); do card=$(grep -l 52:54:00:00:00:99 /sys/class/net/*/address | cut -d/ -f5); [ -n "$card" ] && break; sleep 0.1; done
-sudo systemctl stop systemd-networkd.socket systemd-networkd 2>/dev/null; sudo ip addr add 10.0.2.15/24 dev $card; sudo ip link set $card up; sleep 1; ip -br addr`;
+sudo systemctl stop systemd-networkd.socket systemd-networkd 2>/dev/null; sudo ip addr add 10.0.2.15/24 dev $card; sudo ip link set $card up
+open=$(grep -l 52:54:00:00:00:98 /sys/class/net/*/address | cut -d/ -f5); sudo ip addr add 10.0.3.15/24 dev $open; sudo ip link set $open up; sleep 1; ip -br addr`;
 
-/** What can be reached from a card with restrict=on: a listener on the host, the name server, the world. */
+/** What can be reached from a card with restrict=on (a listener on the host, the name server, the world), and from one without it. */
 const REACH = (port: number) => String.raw`perl -MIO::Socket::INET -e '
-for ("10.0.2.2:${port}", "10.0.2.3:53", "10.0.2.2:53", "1.1.1.1:443") { my $s = IO::Socket::INET->new(PeerAddr => $_, Timeout => 4); print "$_ ", ($s ? "REACHED" : "no ($!)"), "\n" }
+for ("10.0.3.2:${port}", "10.0.2.2:${port}", "10.0.2.3:53", "10.0.2.2:53", "1.1.1.1:443") { my $s = IO::Socket::INET->new(PeerAddr => $_, Timeout => 4); print "$_ ", ($s ? "REACHED" : "no ($!)"), "\n" }
 my $u = IO::Socket::INET->new(PeerAddr => "10.0.2.3:53", Proto => "udp"); send($u, pack("nnnnnn", 7, 256, 1, 0, 0, 0) . "\7example\3com\0" . pack("nn", 1, 1), 0);
 my $r = ""; vec($r, fileno($u), 1) = 1; print "udp 10.0.2.3:53 ", (select($r, undef, undef, 4) ? "ANSWERED" : "no answer"), "\n"'; ping -c 1 -W 3 10.0.2.2 2>&1 | tail -n 2`;
 
@@ -97,11 +98,12 @@ const forwards = [`hostfwd=tcp:127.0.0.1:${port}-10.0.2.15:${PORT}`, `hostfwd=un
 const extra = [
 	["-netdev", `user,id=bench,restrict=on,ipv6=off,${forwards.join(",")}`],
 	["-device", "virtio-net-pci,netdev=bench,mac=52:54:00:00:00:99,romfile="],
+	["-netdev", "user,id=open,net=10.0.3.0/24", "-device", "virtio-net-pci,netdev=open,mac=52:54:00:00:00:98,romfile="],
 	["-chardev", `socket,id=benchport,path=${serialSocket},server=on,wait=off`],
 	["-device", "virtio-serial-pci,id=benchbus"],
 	["-device", "virtserialport,bus=benchbus.0,chardev=benchport,name=bench"],
 ].flat();
-await using run = await openInside(sandbox, { memory: "1G" }, extra);
+await using run = await openInside(sandbox, { control: "vsock", memory: "1G" }, extra);
 const { control } = run.machine.plan;
 if (control.kind !== "vhost-user-vsock") throw new Error(`control is ${control.kind}`);
 using session = await run.machine.login();
@@ -169,4 +171,24 @@ for (const [name, { out, into, connect }] of results) {
 	);
 }
 serial.destroy();
+
+/** As the product uses them: a login, and a stream through the agent's SSH server. */
+for (const kind of ["vsock", "unix", "tcp"]) {
+	await using machine = await openInside(sandbox, { control: kind, memory: "1G" });
+	const logins: number[] = [];
+	for (let i = 0; i < 5; i++) logins.push(await timed(async () => (await machine.machine.login())[Symbol.dispose]()));
+	using ssh = await machine.machine.login();
+	const out: number[] = [];
+	const into: number[] = [];
+	const input = Buffer.alloc(BYTES, "y");
+	for (let round = 0; round < rounds; round++) {
+		out.push(mib / ((await timed(() => ssh.exec(`head -c ${BYTES} /dev/zero`))) / 1000));
+		into.push(mib / ((await timed(() => ssh.exec("cat >/dev/null", { input }))) / 1000));
+	}
+	const list = (values: number[]) => values.map((value) => value.toFixed(1)).join(" ");
+	console.log(`SSH over ${machine.machine.plan.control.kind}: login ${median(logins).toFixed(0)} ms`);
+	console.log(
+		`  out ${median(out).toFixed(1)} MiB/s (${list(out)}), in ${median(into).toFixed(1)} MiB/s (${list(into)})`,
+	);
+}
 process.exit(0);

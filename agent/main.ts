@@ -1,10 +1,12 @@
-/** virtualghost-agent: the guest's SSH server on vsock, and the reporter of what happens in the guest. */
+/** virtualghost-agent: the guest's SSH server on vsock or the control card, and the reporter of what happens in the guest. */
+import type { Server } from "node:net";
 import packageJson from "../package.json" with { type: "json" };
 import { agentEvent } from "../src/wire/events.ts";
 import { AGENT_VSOCK_PORT } from "../src/wire/names.ts";
 import { readCredentials } from "./credentials.ts";
 import { SessionWatch, sendEvent } from "./events.ts";
 import { createAgentServer } from "./server.ts";
+import { hasControlCard, listenControlCard } from "./tcp.ts";
 import { listenVsock } from "./vsock.ts";
 
 const ANNOUNCE_AGAIN_MS = 1000;
@@ -16,7 +18,7 @@ async function main(): Promise<void> {
 	}
 	const credentials = readCredentials(process.env.CREDENTIALS_DIRECTORY);
 	const server = createAgentServer(credentials);
-	await listenVsock(server, AGENT_VSOCK_PORT);
+	await listen(server);
 	const watch = new SessionWatch();
 	watch.start();
 	// Last: from this line on the launcher counts on everything above.
@@ -35,6 +37,18 @@ async function main(): Promise<void> {
 function survive(error: unknown): void {
 	const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
 	process.stderr.write(`virtualghost-agent: defect: ${text.slice(0, 2000)}\n`);
+}
+
+/** On vsock, and on the control card where the machine has one: then a kernel without vsock will do. */
+async function listen(server: Server): Promise<void> {
+	const onCard = hasControlCard();
+	if (onCard) await listenControlCard(server);
+	try {
+		await listenVsock(server, AGENT_VSOCK_PORT);
+	} catch (error) {
+		if (!onCard) throw error;
+		process.stderr.write(`virtualghost-agent: no vsock: ${String(error)}\n`);
+	}
 }
 
 main().catch((error: unknown) => {

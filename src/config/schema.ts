@@ -102,6 +102,17 @@ const VM_KEYS = [
 		env: "VIRTUALGHOST_ACCEL",
 		flag: "accel",
 	}),
+	row(choice(["auto", "vsock", "unix", "tcp"]), {
+		section: "vm",
+		name: "control",
+		field: "control",
+		default: "auto",
+		defaultDoc: "auto (vsock where this host has it, else unix, else tcp)",
+		doc: "How the launcher reaches the guest's agent",
+		detail: "vsock needs Linux. unix and tcp: over a network card that leads from the launcher to the agent only.",
+		env: "VIRTUALGHOST_CONTROL",
+		flag: "control",
+	}),
 ] as const;
 
 const WINDOW_KEYS = [

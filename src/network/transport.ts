@@ -1,8 +1,8 @@
 /** How the launcher reaches a port in the guest. One interface; the kind of machine decides which one it is. */
 import type { Duplex } from "node:stream";
-import { Fault } from "../errors.ts";
 import type { Control } from "../plan/machine-plan.ts";
 import { connectHybrid } from "./hybrid-vsock.ts";
+import { connectTcp, connectUnix } from "./tcp.ts";
 import { connectVsock } from "./vsock.ts";
 
 export interface Transport {
@@ -10,14 +10,16 @@ export interface Transport {
 	connect(): Promise<Duplex>;
 }
 
-/** @throws Fault where the machine has no way in. */
+/** `port` is the guest's vsock port; a control card leads to the agent's only. */
 export function openTransport(control: Control, port: number): Transport {
 	switch (control.kind) {
 		case "vhost-user-vsock":
 			return { connect: () => connectHybrid(control.vsockPath, port) };
 		case "vhost-vsock":
 			return { connect: async () => await Promise.resolve(connectVsock(control.cid, port)) };
-		case "none":
-			throw new Fault("This machine's guest cannot be reached", { why: control.why });
+		case "unix":
+			return { connect: () => connectUnix(control.path) };
+		case "tcp":
+			return { connect: () => connectTcp(control.port) };
 	}
 }

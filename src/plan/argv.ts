@@ -1,6 +1,7 @@
 /** Plan -> QEMU's arguments (without the command itself). The order is fixed, so that a golden test can hold it. */
 import { bootArgv } from "./devices/boot.ts";
 import { channelsArgv } from "./devices/channels.ts";
+import { controlCardArgv } from "./devices/control-card.ts";
 import { disksArgv } from "./devices/disks.ts";
 import { gpuArgv } from "./devices/gpu.ts";
 import { inputArgv } from "./devices/input.ts";
@@ -18,6 +19,7 @@ export function qemuArgv(plan: MachinePlan): string[] {
 		...gpuArgv(plan),
 		...inputArgv(),
 		...vsockArgv(plan),
+		...controlCardArgv(plan),
 		...systemArgv(plan),
 		...bootArgv(plan),
 	];

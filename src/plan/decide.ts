@@ -15,6 +15,8 @@ export interface RunFacts {
 	readonly instanceFolder: string;
 	readonly channels: MachinePlan["channels"];
 	readonly credentialFiles: readonly string[];
+	/** A port on 127.0.0.1 that was free a moment ago, for QEMU to listen on; without it QEMU takes any. */
+	readonly controlPort?: number;
 }
 
 /** Processors of a guest unless told otherwise: enough for a build, few enough to leave the host usable. */
@@ -49,7 +51,7 @@ export function decide(
 		memoryMiB,
 		gpu,
 		display,
-		control: decideControl(host, qemu, run, reasons),
+		control: decideControl(config, host, qemu, run, reasons),
 		channels: run.channels,
 		images,
 		credentialFiles: run.credentialFiles,
@@ -135,18 +137,50 @@ function decideGpu(config: Config, host: HostFacts, display: Display, reasons: s
 	return "software";
 }
 
-function decideControl(host: HostFacts, qemu: QemuFacts, run: RunFacts, reasons: string[]): Control {
-	if (host.platform !== "linux") return { kind: "none", why: `there is no vsock on ${host.platform}` };
-	if (host.kernelVsock.usable) {
-		reasons.push(`control: vhost-vsock (${host.kernelVsock.why})`);
-		return { kind: "vhost-vsock", cid: guestCid(run.instanceFolder) };
+/** docs/decisions/control-transport.md */
+function decideControl(config: Config, host: HostFacts, qemu: QemuFacts, run: RunFacts, reasons: string[]): Control {
+	const wish = config.vm.control;
+	const [vsock, noVsock] = findVsock(host, qemu, run);
+	if (vsock && (wish === "auto" || wish === "vsock")) {
+		reasons.push(`control: ${vsock.kind} (${host.kernelVsock.why})`);
+		return vsock;
 	}
-	if (qemu.vsockDaemon) {
-		reasons.push(`control: vhost-device-vsock (${host.kernelVsock.why})`);
-		const folder = run.instanceFolder;
-		return { kind: "vhost-user-vsock", socket: `${folder}/vhost.sock`, vsockPath: `${folder}/vsock` };
+	if (wish === "vsock") throw controlFault(wish, noVsock);
+	const noUnix = whyNoUnixForward(host, qemu);
+	if (wish === "unix" && noUnix !== null) throw controlFault(wish, noUnix);
+	const asked = wish === "auto" ? noVsock : `--control ${wish}`;
+	if (wish === "tcp" || noUnix !== null) {
+		reasons.push(`control: tcp (${[asked, ...(wish === "auto" && noUnix !== null ? [noUnix] : [])].join("; ")})`);
+		return { kind: "tcp", port: run.controlPort ?? 0 };
 	}
-	return { kind: "none", why: `${host.kernelVsock.why}, and this QEMU comes without vhost-device-vsock` };
+	reasons.push(`control: unix (${asked})`);
+	return { kind: "unix", path: `${run.instanceFolder}/agent.sock` };
+}
+
+/** Vsock, or why there is none. */
+function findVsock(host: HostFacts, qemu: QemuFacts, run: RunFacts): [Control, ""] | [null, string] {
+	if (host.platform !== "linux") return [null, `there is no vsock on ${host.platform}`];
+	const folder = run.instanceFolder;
+	if (host.kernelVsock.usable) return [{ kind: "vhost-vsock", cid: guestCid(folder) }, ""];
+	if (!qemu.vsockDaemon) return [null, `${host.kernelVsock.why}, and this QEMU comes without vhost-device-vsock`];
+	return [{ kind: "vhost-user-vsock", socket: `${folder}/vhost.sock`, vsockPath: `${folder}/vsock` }, ""];
+}
+
+/** Older ones know no `hostfwd=unix:`, or (up to 10.2) stumble over a "-" in the path; 11.1.3 was tried. */
+const UNIX_FORWARD_SINCE = "11.1";
+
+function whyNoUnixForward(host: HostFacts, qemu: QemuFacts): string | null {
+	if (host.platform === "win32") return "QEMU forwards no Unix socket on Windows";
+	if (isAtLeast(qemu.version, UNIX_FORWARD_SINCE)) return null;
+	return `QEMU ${qemu.version} is older than ${UNIX_FORWARD_SINCE}, the first whose Unix socket forward is known to work`;
+}
+
+function controlFault(wish: string, why: string): Fault {
+	return new Fault(`The guest's agent cannot be reached by "${wish}" on this host`, {
+		why,
+		fix: "use --control auto",
+		exitCode: EXIT.failure,
+	});
 }
 
 /** Kernel context ids are shared by the whole host: spread the instances over them by the name of their folder. */

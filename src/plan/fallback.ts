@@ -17,7 +17,7 @@ export interface Fallback {
 	/** One line for the user; null where it is not worth one. */
 	readonly warning: string | null;
 	/** Whether the hardware accelerator is what failed, which is remembered for this host. */
-	readonly blames: "accelerator" | "gpu" | "cpu";
+	readonly blames: "accelerator" | "gpu" | "cpu" | "port";
 }
 
 /** QEMU's and its libraries' words when a window with OpenGL cannot be made. */
@@ -28,9 +28,16 @@ const DISPLAY_FAILURE =
 /** The same KVM runs the guest once this feature is not asked for; common on nested CI runners. */
 const MSR_FAILURE = /MSR 0x10a/i;
 
+/** Somebody took the port between our look and QEMU's start. Of a forward from a Unix socket it means something else. */
+const PORT_TAKEN = /could not set up host forwarding rule/i;
+
 /** The next attempt, or null if this failure is the user's answer. */
 export function nextAttempt(config: Config, plan: MachinePlan, failure: EarlyFailure): Fallback | null {
 	if (isDisplayFailure(failure)) return null;
+	if (plan.control.kind === "tcp" && PORT_TAKEN.test(failure.output)) {
+		const { accelerator, cpu, gpu } = plan;
+		return { choice: { accelerator, cpu, gpu }, warning: null, blames: "port" };
+	}
 	const glBroken = plan.gpu === "virgl" && GL_FAILURE.test(failure.output);
 	if (glBroken) {
 		if (config.gpu.mode !== "auto") return null;

@@ -11,7 +11,14 @@ export type Channel = { readonly kind: "fd"; readonly fd: number } | { readonly 
 export type Control =
 	| { readonly kind: "vhost-user-vsock"; readonly socket: string; readonly vsockPath: string }
 	| { readonly kind: "vhost-vsock"; readonly cid: number }
-	| { readonly kind: "none"; readonly why: string };
+	/** The control card, behind a Unix socket in the instance folder or a port on 127.0.0.1. */
+	| { readonly kind: "unix"; readonly path: string }
+	| { readonly kind: "tcp"; readonly port: number };
+
+/** Whether the guest has a control card in place of vsock. */
+export function hasControlCard(plan: { readonly control: Control }): boolean {
+	return plan.control.kind === "unix" || plan.control.kind === "tcp";
+}
 
 export interface MachinePlan {
 	readonly platform: Platform;

@@ -58,7 +58,7 @@ export class SmokeChecks implements Disposable {
 		const checks: NamedCheck[] = [
 			{ name: "accelerator", log: "qemu", check: () => Promise.resolve(this.#machine.plan.accelerator) },
 			{ name: "boot", log: "serial", check: () => this.#boot() },
-			{ name: "agent answers over vsock", log: "serial", check: () => this.#agent() },
+			{ name: "agent answers", log: "serial", check: () => this.#agent() },
 			{ name: "wrong key refused", log: "serial", check: () => this.#wrongKey() },
 			{ name: "exec returns the guest's exit code", log: "serial", check: () => this.#exec() },
 			{ name: "session up as an unprivileged user", log: "serial", check: () => this.#sessionUp() },

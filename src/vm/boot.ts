@@ -4,6 +4,7 @@ import { Fault } from "../errors.ts";
 import { childEnvironment } from "../host/child-environment.ts";
 import type { FoundQemu } from "../host/qemu.ts";
 import { rejectOn } from "../interrupts.ts";
+import { findFreePort } from "../network/tcp.ts";
 import { decide, type RunFacts } from "../plan/decide.ts";
 import type { Accelerator, HostFacts, ImagePaths } from "../plan/facts.ts";
 import { describe, type EarlyFailure, type Fallback, isDisplayFailure, nextAttempt } from "../plan/fallback.ts";
@@ -36,13 +37,17 @@ export interface BootRequest {
 /** With hardware virtualization the kernel speaks within a second or two; beyond this it never will. */
 const HARDWARE_SILENCE_MS = 20_000;
 
+/** How often another port is tried when somebody else was quicker than QEMU. */
+const PORT_ATTEMPTS_MAX = 5;
+
 /** @throws Fault with the reason of the last attempt. */
 export async function boot(request: BootRequest): Promise<Machine> {
 	let fallback: RunFacts["fallback"] = recallFallback(request);
 	let broken: Broken | null = null;
+	let ports = 0;
 	for (;;) {
 		await using channels = process.platform === "win32" ? await openTcpChannels() : openInheritedChannels();
-		const plan = decide(request.config, request.host, request.qemu.facts, request.images, {
+		const plan = await planAttempt(request, {
 			headless: request.headless,
 			fallback,
 			instanceFolder: request.instance.folder,
@@ -67,10 +72,18 @@ export async function boot(request: BootRequest): Promise<Machine> {
 			return machine;
 		}
 		await machine[Symbol.asyncDispose]();
-		const next = stepDown(request, plan, failure);
+		const next = stepDown(request, plan, failure, ports < PORT_ATTEMPTS_MAX);
+		if (next.blames === "port") ports++;
 		if (next.blames === "accelerator") broken = { accelerator: plan.accelerator, why: describe(failure) };
 		fallback = next.choice;
 	}
+}
+
+/** Deciding is pure: a port is looked for only when the machine turns out to need one. */
+async function planAttempt({ config, host, qemu, images }: BootRequest, facts: RunFacts): Promise<MachinePlan> {
+	const plan = decide(config, host, qemu.facts, images, facts);
+	if (plan.control.kind !== "tcp") return plan;
+	return decide(config, host, qemu.facts, images, { ...facts, controlPort: await findFreePort() });
 }
 
 /** An accelerator that failed in this run. */
@@ -125,13 +138,20 @@ export function recallFallback({
 	return { accelerator: "tcg" };
 }
 
-function stepDown(request: BootRequest, plan: MachinePlan, failure: EarlyFailure): Fallback {
+function stepDown(request: BootRequest, plan: MachinePlan, failure: EarlyFailure, morePorts: boolean): Fallback {
 	const next = nextAttempt(request.config, plan, failure);
 	request.logs.note(`${plan.accelerator}/${plan.gpu} failed: ${describe(failure)}`);
 	if (isDisplayFailure(failure)) {
 		throw new Fault("The window could not be opened", {
 			why: describe(failure),
 			fix: "check that DISPLAY or WAYLAND_DISPLAY names a display that you may use; --display none runs without a window",
+			log: request.logs.path("qemu"),
+		});
+	}
+	if (next?.blames === "port" && !morePorts) {
+		throw new Fault("The port to the guest's agent could not be opened", {
+			why: describe(failure),
+			fix: "look for a program that takes every port of 127.0.0.1, or use another --control",
 			log: request.logs.path("qemu"),
 		});
 	}

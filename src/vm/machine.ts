@@ -96,6 +96,8 @@ export class Machine implements AsyncDisposable {
 		if (parts.plan.control.kind === "vhost-user-vsock") {
 			await startVsockDaemon(parts, parts.plan.control, scope);
 		}
+		const { control } = parts.plan;
+		if (control.kind === "unix") scope.defer(() => rmSync(control.path, { force: true }));
 		const argv = [...parts.qemu.command, ...qemuArgv(parts.plan)];
 		parts.logs.note(`starting ${JSON.stringify(argv)}`);
 		// Opened before QEMU starts, so that they are closed after it has ended.

@@ -20,7 +20,7 @@ export async function stopMachine(machine: Machine, interrupts: Interrupts): Pro
 	};
 	const patience = machine.plan.accelerator === "tcg" ? ASK_GUEST_MS.tcg : ASK_GUEST_MS.hardware;
 	// Before its agent is up nothing in the guest listens, and nothing in it is worth waiting for.
-	const listens = machine.guest.has("agent") && machine.plan.control.kind !== "none";
+	const listens = machine.guest.has("agent");
 	if (listens && (await step(patience, () => askGuest(machine)))) {
 		const { exitCode, shutdown, panicked } = await machine.ended;
 		return { orderly: exitCode === 0 && shutdown === "guest-shutdown" && !panicked };

@@ -10,6 +10,26 @@ export const PROTOCOL_VERSION = 1;
 /** AF_VSOCK port on which the guest agent's SSH server listens. */
 export const AGENT_VSOCK_PORT = 5222;
 
+/** TCP port of the same server, where the machine has a control card in place of vsock. */
+export const AGENT_TCP_PORT = 5222;
+
+/** On the kernel's command line of a machine with a control card: the initramfs and the agent look for it. */
+export const CONTROL_CARD_OPTION = "virtualghost.control=tcp";
+
+/**
+ * The control card: a network card whose other end is QEMU itself, for hosts without vsock. The initramfs and a udev rule
+ * (`vm-assets/`) know it by its MAC; test/unit/wire/control-card.test.ts holds them to these values.
+ */
+export const CONTROL_CARD = {
+	mac: "52:54:00:76:67:01",
+	/** Name that the initramfs gives it. */
+	name: "control0",
+	/** TEST-NET-1 (RFC 5737), which is no real network: QEMU's usual 10.0.2.0/24 is left to a card that leads somewhere. */
+	network: "192.0.2.0/24",
+	/** The guest's address; QEMU is .2, its name server .3. */
+	address: "192.0.2.15",
+} as const;
+
 /** virtio-serial port over which the guest reports what happens, one JSON line an event (guest to host only). */
 export const EVENTS_PORT = "org.virtualghost.events";
 

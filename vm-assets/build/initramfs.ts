@@ -16,8 +16,11 @@ const INIT = "vm-assets/initramfs/init";
  */
 const MODULES = ["virtio_blk", "crc32c_generic", "erofs", "overlay", "vmw_vsock_virtio_transport"];
 
+/** Loaded only in a machine with a control card (`init`). */
+const CONTROL_CARD_MODULES = ["virtio_net"];
+
 /** The busybox programs that `init` calls. */
-const APPLETS = ["sh", "cat", "insmod", "mkdir", "mount", "poweroff", "sleep", "switch_root"];
+const APPLETS = ["sh", "cat", "insmod", "ip", "mkdir", "mount", "poweroff", "sleep", "switch_root"];
 
 export const INITRAMFS = "initramfs";
 
@@ -43,9 +46,13 @@ async function makeInitramfs(context: Context, tools: Step, kernel: Step, { dir,
 	for (const applet of APPLETS) symlinkSync("busybox", join(root, "bin", applet));
 	copyFileSync(join(context.repo, INIT), join(root, "init"));
 	chmodSync(join(root, "init"), 0o755);
-	const order = loadOrder(readFileSync(join(modules, "modules.dep"), "utf8"), MODULES);
-	for (const path of order) copyFileSync(join(modules, path), join(root, "modules", `${moduleName(path)}.ko`));
-	writeFileSync(join(root, "modules/order"), `${order.map(moduleName).join("\n")}\n`);
+	const dep = readFileSync(join(modules, "modules.dep"), "utf8");
+	const order = loadOrder(dep, MODULES);
+	const later = loadOrder(dep, CONTROL_CARD_MODULES).filter((path) => !order.includes(path));
+	for (const path of [...order, ...later])
+		copyFileSync(join(modules, path), join(root, "modules", `${moduleName(path)}.ko`));
+	for (const [name, paths] of Object.entries({ order, "control-card": later }))
+		writeFileSync(join(root, "modules", name), paths.map((path) => `${moduleName(path)}\n`).join(""));
 	// Sorted names, one time and one owner: equal content gives equal bytes.
 	const pack =
 		'cd /mnt/out/root && find . -exec touch -h -d "@$1" {} + && find . -print0 | LC_ALL=C sort -z |' +

@@ -1,5 +1,6 @@
 /** Kernel, initramfs, command line, and the credentials of this run. */
-import type { MachinePlan } from "../machine-plan.ts";
+import { CONTROL_CARD_OPTION } from "../../wire/names.ts";
+import { hasControlCard, type MachinePlan } from "../machine-plan.ts";
 import { keyval } from "./keyval.ts";
 
 /** The kernel's command line. `panic=-1` with `-no-reboot` turns a panic into an exit of QEMU. */
@@ -12,6 +13,7 @@ export function kernelCommandLine(plan: MachinePlan): string {
 		"systemd.show_status=0",
 		`virtualghost.gpu=${plan.gpu}`,
 	];
+	if (hasControlCard(plan)) words.push(CONTROL_CARD_OPTION);
 	if (plan.gpu === "none") words.push("virtualghost.session=off");
 	return words.join(" ");
 }

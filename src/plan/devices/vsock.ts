@@ -1,4 +1,4 @@
-/** The way to the guest's agent. */
+/** The way to the guest's agent where the host has vsock; else control-card.ts is. */
 import type { MachinePlan } from "../machine-plan.ts";
 import { keyval } from "./keyval.ts";
 
@@ -13,7 +13,8 @@ export function vsockArgv(plan: MachinePlan): string[] {
 			];
 		case "vhost-vsock":
 			return ["-device", keyval("vhost-vsock-pci", { "guest-cid": plan.control.cid })];
-		case "none":
+		case "unix":
+		case "tcp":
 			return [];
 	}
 }

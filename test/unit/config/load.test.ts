@@ -13,7 +13,7 @@ describe("precedence", () => {
 	const loaded = loadConfig({ ...NOTHING, file, env, flags: { accel: "hvf", other: true } });
 
 	test("defaults < file < environment < flags", () => {
-		expect(loaded.config.vm).toEqual({ vcpus: 2, memoryMiB: 3072, kernel: null, rootfs: null, accel: "hvf" });
+		expect(loaded.config.vm).toMatchObject({ vcpus: 2, memoryMiB: 3072, kernel: null, rootfs: null, accel: "hvf" });
 	});
 
 	test("origins say where", () => {

@@ -23,6 +23,7 @@ test("showConfig", () => {
 	  kernel = "/h/.config/virtualghost/k\\u007f\\u001b\\"\\\\"  # file /h/.config/virtualghost/config.toml:3:10
 	  #rootfs = none                                        # default
 	  accel = "auto"                                        # default
+	  control = "auto"                                      # default
 
 	  [gpu]
 	  mode = "software"                                     # env VIRTUALGHOST_GPU

@@ -192,13 +192,15 @@ test("macOS, HVF, Cocoa", () => {
 	    "-device virtio-gpu-pci,id=gpu,xres=1280,yres=800",
 	    "-device virtio-keyboard-pci",
 	    "-device virtio-tablet-pci",
+	    "-netdev user,id=control,restrict=on,ipv6=off,net=192.0.2.0/24,hostfwd=unix:/run/user/1000/virtualghost/ab12/agent.sock-192.0.2.15:5222",
+	    "-device virtio-net-pci,netdev=control,mac=52:54:00:76:67:01,romfile=",
 	    "-device virtio-rng-pci",
 	    "-device virtio-balloon-pci,free-page-reporting=on",
 	    "-device pvpanic-pci",
 	    "-rtc base=utc,clock=host",
 	    "-kernel /c/kernel",
 	    "-initrd /c/initramfs",
-	    "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 virtualghost.gpu=software",
+	    "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 virtualghost.gpu=software virtualghost.control=tcp",
 	    "-smbios type=11,path=/run/k1",
 	    "-smbios type=11,path=/run/k2",
 	  ]
@@ -206,7 +208,7 @@ test("macOS, HVF, Cocoa", () => {
 });
 
 test("Windows, WHPX, SDL, QMP over TCP", () => {
-	expect(argvLines(planOf(windows, external, {}, { channels: tcpChannels }))).toMatchInlineSnapshot(`
+	expect(argvLines(planOf(windows, external, {}, { channels: tcpChannels, controlPort: 4711 }))).toMatchInlineSnapshot(`
 	  [
 	    "-name guest=VirtualGhost",
 	    "-nodefaults",
@@ -234,13 +236,15 @@ test("Windows, WHPX, SDL, QMP over TCP", () => {
 	    "-device virtio-gpu-pci,id=gpu,xres=1280,yres=800",
 	    "-device virtio-keyboard-pci",
 	    "-device virtio-tablet-pci",
+	    "-netdev user,id=control,restrict=on,ipv6=off,net=192.0.2.0/24,hostfwd=tcp:127.0.0.1:4711-192.0.2.15:5222",
+	    "-device virtio-net-pci,netdev=control,mac=52:54:00:76:67:01,romfile=",
 	    "-device virtio-rng-pci",
 	    "-device virtio-balloon-pci,free-page-reporting=on",
 	    "-device pvpanic-pci",
 	    "-rtc base=utc,clock=host",
 	    "-kernel /c/kernel",
 	    "-initrd /c/initramfs",
-	    "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 virtualghost.gpu=software",
+	    "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 virtualghost.gpu=software virtualghost.control=tcp",
 	    "-smbios type=11,path=/run/k1",
 	    "-smbios type=11,path=/run/k2",
 	  ]
@@ -248,7 +252,9 @@ test("Windows, WHPX, SDL, QMP over TCP", () => {
 });
 
 test("Windows, TCG, SDL, QMP over TCP", () => {
-	expect(argvLines(planOf(windows, external, { accel: "tcg" }, { channels: tcpChannels }))).toMatchInlineSnapshot(`
+	expect(
+		argvLines(planOf(windows, external, { accel: "tcg" }, { channels: tcpChannels, controlPort: 4711 })),
+	).toMatchInlineSnapshot(`
 	  [
 	    "-name guest=VirtualGhost",
 	    "-nodefaults",
@@ -276,23 +282,75 @@ test("Windows, TCG, SDL, QMP over TCP", () => {
 	    "-device virtio-gpu-pci,id=gpu,xres=1280,yres=800",
 	    "-device virtio-keyboard-pci",
 	    "-device virtio-tablet-pci",
+	    "-netdev user,id=control,restrict=on,ipv6=off,net=192.0.2.0/24,hostfwd=tcp:127.0.0.1:4711-192.0.2.15:5222",
+	    "-device virtio-net-pci,netdev=control,mac=52:54:00:76:67:01,romfile=",
 	    "-device virtio-rng-pci",
 	    "-device virtio-balloon-pci,free-page-reporting=on",
 	    "-device pvpanic-pci",
 	    "-rtc base=utc,clock=host",
 	    "-kernel /c/kernel",
 	    "-initrd /c/initramfs",
-	    "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 virtualghost.gpu=software",
+	    "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 virtualghost.gpu=software virtualghost.control=tcp",
 	    "-smbios type=11,path=/run/k1",
 	    "-smbios type=11,path=/run/k2",
 	  ]
 	`);
 });
 
-test("no secret and no network card is ever on the command line", () => {
+/** What a control card adds to the line of the same machine with vsock, and what it makes superfluous there. */
+function difference(control: "unix" | "tcp"): { added: string[]; gone: string[] } {
+	const vsock = argvLines(planOf(linux, embedded));
+	const card = argvLines(planOf(linux, embedded, { control }, { controlPort: 4711 }));
+	const without = (lines: string[], others: string[]) => lines.filter((line) => !others.includes(line));
+	return { added: without(card, vsock), gone: without(vsock, card) };
+}
+
+test("Linux, control card behind a port", () => {
+	expect(difference("tcp")).toMatchInlineSnapshot(`
+	  {
+	    "added": [
+	      "-machine q35,dump-guest-core=off,vmport=off",
+	      "-netdev user,id=control,restrict=on,ipv6=off,net=192.0.2.0/24,hostfwd=tcp:127.0.0.1:4711-192.0.2.15:5222",
+	      "-device virtio-net-pci,netdev=control,mac=52:54:00:76:67:01,romfile=",
+	      "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 virtualghost.gpu=virgl virtualghost.control=tcp",
+	    ],
+	    "gone": [
+	      "-machine q35,memory-backend=mem,dump-guest-core=off,vmport=off",
+	      "-object memory-backend-memfd,id=mem,size=4096M,share=on",
+	      "-chardev socket,id=vsock,path=/run/user/1000/virtualghost/ab12/vhost.sock",
+	      "-device vhost-user-vsock-pci,chardev=vsock",
+	      "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 virtualghost.gpu=virgl",
+	    ],
+	  }
+	`);
+});
+
+test("Linux, control card behind a Unix socket", () => {
+	expect(difference("unix").added.filter((line) => line.startsWith("-netdev"))).toMatchInlineSnapshot(`
+	  [
+	    "-netdev user,id=control,restrict=on,ipv6=off,net=192.0.2.0/24,hostfwd=unix:/run/user/1000/virtualghost/ab12/agent.sock-192.0.2.15:5222",
+	  ]
+	`);
+});
+
+test("macOS, a QEMU without Unix socket forwards", () => {
+	const lines = argvLines(planOf(macos, { ...external, version: "10.2.0" }, {}, { controlPort: 4711 }));
+	expect(lines.filter((line) => line.startsWith("-netdev"))).toMatchInlineSnapshot(`
+	  [
+	    "-netdev user,id=control,restrict=on,ipv6=off,net=192.0.2.0/24,hostfwd=tcp:127.0.0.1:4711-192.0.2.15:5222",
+	  ]
+	`);
+});
+
+test("no secret is ever on the command line, and no network card that leads anywhere", () => {
 	for (const host of [linux, macos, windows]) {
-		const text = argvLines(planOf(host, embedded)).join("\n");
-		expect(text).not.toContain("-netdev");
+		const lines = argvLines(planOf(host, embedded));
+		const text = lines.join("\n");
+		for (const line of lines.filter((each) => each.startsWith("-netdev"))) {
+			expect(line).toStartWith("-netdev user,id=control,restrict=on,");
+			expect(line).toMatch(/hostfwd=(unix:\/|tcp:127\.0\.0\.1:)/);
+		}
+		expect(text.includes("-netdev")).toBe(host !== linux);
 		expect(text).not.toContain("-nic");
 		expect(text).not.toContain("BEGIN");
 		expect(text).toContain("-nodefaults");

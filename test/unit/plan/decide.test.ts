@@ -42,6 +42,43 @@ describe("what auto means", () => {
 	});
 });
 
+describe("the way to the agent", () => {
+	const bare = { ...embedded, vsockDaemon: null };
+	const old = { ...external, version: "10.2.3" };
+	const path = "/run/user/1000/virtualghost/ab12/agent.sock";
+
+	test("vsock where there is one, else a Unix socket, else a port", () => {
+		const kernel = { ...linux, kernelVsock: { usable: true, why: "" } };
+		expect(planOf(kernel, embedded).control.kind).toBe("vhost-vsock");
+		expect(planOf(linux, embedded).control.kind).toBe("vhost-user-vsock");
+		expect(planOf(linux, bare).control).toEqual({ kind: "unix", path });
+		expect(planOf(macos, external).control).toEqual({ kind: "unix", path });
+		expect(planOf(macos, old, {}, { controlPort: 4711 }).control).toEqual({ kind: "tcp", port: 4711 });
+		expect(planOf(windows, external, {}, { controlPort: 4711 }).control).toEqual({ kind: "tcp", port: 4711 });
+	});
+
+	test("the reason is told", () => {
+		const reason = (...args: Parameters<typeof planOf>) =>
+			planOf(...args).reasons.filter((line) => line.startsWith("control"));
+		expect(reason(macos, external)).toEqual(["control: unix (there is no vsock on darwin)"]);
+		expect(reason(windows, external)).toEqual([
+			"control: tcp (there is no vsock on win32; QEMU forwards no Unix socket on Windows)",
+		]);
+		expect(reason(linux, embedded, { control: "tcp" })).toEqual(["control: tcp (--control tcp)"]);
+	});
+
+	test("a wish is followed, or refused with the reason", () => {
+		expect(planOf(linux, embedded, { control: "vsock" }).control.kind).toBe("vhost-user-vsock");
+		expect(planOf(linux, embedded, { control: "unix" }).control).toEqual({ kind: "unix", path });
+		expect(planOf(linux, embedded, { control: "tcp" }).control).toEqual({ kind: "tcp", port: 0 });
+		const why = (...args: Parameters<typeof planOf>) => faultOf(() => planOf(...args)).details.why;
+		expect(why(macos, external, { control: "vsock" })).toBe("there is no vsock on darwin");
+		expect(why(linux, bare, { control: "vsock" })).toContain("without vhost-device-vsock");
+		expect(why(windows, external, { control: "unix" })).toContain("on Windows");
+		expect(why(linux, old, { control: "unix" })).toContain("QEMU 10.2.3 is older than 11.1");
+	});
+});
+
 describe("wishes that cannot be had", () => {
 	test("no display", () => {
 		const fault = faultOf(() => planOf({ ...linux, display: { x11: null, wayland: null } }, embedded));
@@ -100,6 +137,19 @@ describe("stepping down", () => {
 		expect(nextAttempt(configOf(), kvm, failure)).toMatchObject({ choice: { gpu: "software", accelerator: "kvm" } });
 		expect(nextAttempt(configOf({ gpu: "virgl" }), kvm, failure)).toBeNull();
 	});
+});
+
+test("a port that somebody took in between: the same machine once more, with another one", () => {
+	const output =
+		"qemu-system-x86_64: -netdev user,id=control: Could not set up host forwarding rule 'tcp:127.0.0.1:4711-192.0.2.15:5222'";
+	const failure = { kind: "exited" as const, output, exitCode: 1 };
+	const tcp = planOf(linux, embedded, { control: "tcp" });
+	expect(nextAttempt(configOf(), tcp, failure)).toEqual({
+		choice: { accelerator: "kvm", cpu: "host", gpu: "virgl" },
+		warning: null,
+		blames: "port",
+	});
+	expect(nextAttempt(configOf(), planOf(linux, embedded, { control: "unix" }), failure)).toBeNull();
 });
 
 test("a display that cannot be reached is the answer: nothing else is tried", () => {

@@ -40,11 +40,11 @@ export function localEnvironment(): Record<string, string> {
 /** Resolves with the command's exit code, 128 + N for a signal, or 255 if the connection is lost. */
 export async function attach(channel: ClientChannel, options: AttachOptions): Promise<number> {
 	using terminal = options.pty && options.stdin && process.stdin.isTTY ? new RawTerminal() : null;
-	let lost: number = EXIT_LOST;
+	const { promise: givenUp, resolve: giveUp } = Promise.withResolvers<number>();
+	// Without waiting for the guest's answer: it may hang, or nobody may read what it still sends.
 	const give = (code: number) => {
-		lost = code;
 		channel.close();
-		channel.destroy();
+		giveUp(code);
 	};
 	process.stdout.on("error", () => give(EXIT_SIGPIPE));
 	channel.pipe(process.stdout, { end: false });
@@ -53,16 +53,17 @@ export async function attach(channel: ClientChannel, options: AttachOptions): Pr
 	using _size = options.pty ? followSize(channel) : null;
 	if (options.stdin) pipeInput(channel, terminal !== null, () => give(EXIT_LOST));
 	else channel.end();
-	const code = await exitCode(channel, () => lost);
-	terminal?.restore(code === lost);
-	return code;
+	const code = await Promise.race([exitCode(channel), givenUp]);
+	terminal?.restore(code === null || code === EXIT_LOST);
+	return code ?? EXIT_LOST;
 }
 
-function exitCode(channel: ClientChannel, lost: () => number): Promise<number> {
+/** Null if the guest never said how it ended. */
+function exitCode(channel: ClientChannel): Promise<number | null> {
 	return new Promise((resolve) => {
 		channel.on("close", (...how: ChannelEnd) => {
 			const status = exitStatus(...how);
-			if (status === null) resolve(lost());
+			if (status === null) resolve(null);
 			else resolve(status.code ?? 128 + (signalNumber(status.signal ?? "") ?? 0));
 		});
 	});

@@ -52,9 +52,9 @@ export async function openInside(
 	const bundle = embedded.manifest?.qemu;
 	if (!bundle) throw new Error("dist/assets is without QEMU");
 	const qemu = embeddedQemu(path("qemu"), bundle);
-	const instance = scope.use(Instance.create(join(sandbox.runtime, "virtualghost")));
+	const instance = scope.use(Instance.create(join(sandbox.runtime, "virtualghost"), null));
 	const state = join(sandbox.home, ".local/state/virtualghost");
-	const logs = RunLogs.create(state, instance.id, 10, new Set());
+	const logs = RunLogs.create(state, instance.name, 10, new Set());
 	const machine = await boot({
 		config,
 		host: gatherHostFacts(sandbox.env),

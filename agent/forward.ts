@@ -11,7 +11,8 @@ const LISTEN_ADDRESSES = ["127.0.0.1", "::1"];
 /** Joins two streams until both have ended; an error on one side ends the other. */
 function join(channel: ServerChannel, socket: net.Socket): void {
 	channel.on("error", () => socket.destroy());
-	channel.on("close", () => socket.destroy());
+	// After its end the pipe still has to deliver what it holds.
+	channel.on("close", () => channel.readableEnded || socket.destroy());
 	socket.on("error", () => channel.close());
 	channel.pipe(socket);
 	socket.pipe(channel);

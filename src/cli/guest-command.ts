@@ -18,7 +18,7 @@ export interface CommandFlags {
 const EXIT_CANNOT_START = 126;
 const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
-/** One line for bash. @throws Fault for a malformed variable or an argument with a NUL. */
+/** One line for bash. @throws Fault for a malformed variable or folder; RangeError for a NUL, which no argument can hold. */
 export function guestCommandLine(flags: CommandFlags, env: Readonly<Record<string, string | undefined>>): string {
 	const steps: string[] = [];
 	for (const each of flags.env) {
@@ -26,14 +26,20 @@ export function guestCommandLine(flags: CommandFlags, env: Readonly<Record<strin
 		if (!VARIABLE.test(name)) {
 			throw new Fault(`"${each}" is no variable`, { fix: "write --env NAME=value", exitCode: EXIT.usage });
 		}
-		const value = rest.length > 0 ? rest.join("=") : env[name];
+		const value = rest.length > 0 ? rest.join("=") : Object.hasOwn(env, name) ? env[name] : undefined;
 		if (value !== undefined) steps.push(`export ${name}=${quoteArgument(value)}`);
 	}
 	if (flags.workdir !== undefined) {
-		steps.push(`cd -- ${quoteArgument(flags.workdir)} || exit ${EXIT_CANNOT_START}`);
+		steps.push(`cd -- ${quoteArgument(folderArgument(flags.workdir))} || exit ${EXIT_CANNOT_START}`);
 	}
 	steps.push(`exec -- ${quoteCommand(flags.command)}`);
 	return steps.join("; ");
+}
+
+/** bash's `cd` takes `-` for the last folder, and looks for relative ones along CDPATH. */
+function folderArgument(folder: string): string {
+	if (folder === "") throw new Fault("The folder of --workdir is empty", { exitCode: EXIT.usage });
+	return folder.startsWith("/") ? folder : `./${folder}`;
 }
 
 const INTERRUPTED: readonly number[] = [EXIT.interrupted, EXIT.terminated];

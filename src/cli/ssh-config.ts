@@ -1,6 +1,6 @@
 /** `virtualghost ssh-config [NAME]`: a Host block with which any OpenSSH tool reaches the machine. Nothing of the user's is edited. */
 import { join } from "node:path";
-import { EXIT } from "../errors.ts";
+import { EXIT, Fault } from "../errors.ts";
 import { hostKeyAlias, INSTANCE_FILE } from "../vm/instance-record.ts";
 import { findInstance } from "../vm/registry.ts";
 import { GUEST_USER } from "../wire/names.ts";
@@ -40,9 +40,14 @@ export function sshConfigBlock({ name, folder, program }: { name: string; folder
 	return `Host ${hosts}\n${lines.map(([key, value]) => `  ${key} ${value}\n`).join("")}`;
 }
 
-/** Percent signs begin tokens; the whole is put in double quotes. */
+/** Percent signs begin tokens, backslashes escape. @throws Fault for `${`, which begins a variable and cannot be escaped. */
 function configWord(path: string): string {
-	return `"${path.replaceAll("%", "%%")}"`;
+	if (path.includes("${")) {
+		throw new Fault(`OpenSSH cannot be told of a path with "\${" in it: ${path}`, {
+			fix: "set XDG_RUNTIME_DIR to a folder without it",
+		});
+	}
+	return `"${path.replaceAll("%", "%%").replace(/["\\]/g, "\\$&")}"`;
 }
 
 /** ProxyCommand goes through the user's shell. */

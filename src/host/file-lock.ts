@@ -1,6 +1,6 @@
 /** A lock that the kernel lets go of when its holder dies, however that happens: flock(2). */
 import { dlopen, FFIType } from "bun:ffi";
-import { closeSync, openSync } from "node:fs";
+import { closeSync, fstatSync, openSync, statSync } from "node:fs";
 
 const LOCK_SH = 1;
 const LOCK_EX = 2;
@@ -21,6 +21,20 @@ export function holdLock(path: string): boolean {
 	// Never closed: the descriptor is the lock. It is not inherited by children.
 	const fd = openSync(path, "a", 0o600);
 	return process.platform === "win32" || flock(fd, LOCK_EX | LOCK_NB);
+}
+
+/**
+ * Takes the lock of somebody who may be dead, until disposed; null if a living process holds it, or if the file at `path` was replaced
+ * meanwhile. @throws Error where there is no such file.
+ */
+export function takeLock(path: string): Disposable | null {
+	const fd = openSync(path, "r");
+	const held = process.platform === "win32" || flock(fd, LOCK_EX | LOCK_NB);
+	if (held && statSync(path, { throwIfNoEntry: false })?.ino === fstatSync(fd).ino) {
+		return { [Symbol.dispose]: () => closeSync(fd) };
+	}
+	closeSync(fd);
+	return null;
 }
 
 /** Whether a living process holds the lock; null where that cannot be told. */

@@ -56,9 +56,14 @@ async function answer(line: string, handle: CommandHandler): Promise<Answer> {
 	try {
 		return { ok: true, ...(await handle(commandSchema.parse(JSON.parse(line)))) };
 	} catch (error) {
-		if (error instanceof Fault) return { ok: false, error: error.message, why: error.details.why };
-		return { ok: false, error: "The launcher does not know this command", why: reason(error) };
+		if (error instanceof Fault) return { ok: false, error: brief(error.message), why: brief(error.details.why ?? "") };
+		return { ok: false, error: "The launcher does not know this command", why: brief(reason(error)) };
 	}
+}
+
+/** So that the whole answer fits into a line. */
+function brief(text: string): string {
+	return text.slice(0, LINE_BYTES_MAX / 4);
 }
 
 /** Sends one command to the launcher of `folder`. @throws Fault with its answer if that is no, or if it does not answer. */
@@ -73,11 +78,19 @@ export async function sendCommand(folder: string, command: Command): Promise<{ p
 			onFirstLine(socket, resolve);
 			socket.write(`${JSON.stringify(command)}\n`);
 		});
-		const reply = answerSchema.parse(JSON.parse(line));
-		if (!reply.ok) throw new Fault(reply.error, { why: reply.why });
+		const reply = parseAnswer(line);
+		if (!reply.ok) throw new Fault(reply.error, { why: reply.why || undefined });
 		return reply;
 	} finally {
 		socket.destroy();
+	}
+}
+
+function parseAnswer(line: string): Answer {
+	try {
+		return answerSchema.parse(JSON.parse(line));
+	} catch (error) {
+		throw new Fault("The machine's launcher gave an answer of another version", { cause: error });
 	}
 }
 

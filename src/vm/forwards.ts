@@ -12,7 +12,7 @@ export interface Forward {
 }
 
 const PORT_MAX = 65_535;
-const FORM = /^(?:(?<host>\[[0-9a-fA-F:.]+\]|[^:]+):)?(?<hostPort>\d+):(?<guestPort>\d+)$/;
+const FORM = /^(?:(?<host>\[[0-9a-fA-F:.]+\]|[^:[\]]+):)?(?<hostPort>\d+):(?<guestPort>\d+)$/;
 
 /** `[ip:]host:guest`, an IPv6 address in brackets. @throws Fault */
 export function parseForward(text: string): Forward {
@@ -69,6 +69,8 @@ export async function openForward(forward: Forward, connect: ConnectGuest): Prom
 		});
 		server.listen({ host: forward.host, port: forward.hostPort }, () => resolve());
 	});
+	// Later ones (no descriptors left) cost one connection, not the launcher.
+	server.on("error", () => {});
 	return {
 		...forward,
 		hostPort: (server.address() as net.AddressInfo).port,
@@ -81,7 +83,8 @@ export async function openForward(forward: Forward, connect: ConnectGuest): Prom
 
 function join(socket: net.Socket, guest: Duplex): void {
 	guest.on("error", () => socket.destroy());
-	guest.on("close", () => socket.destroy());
+	// After its end the pipe still has to deliver what it holds.
+	guest.on("close", () => guest.readableEnded || socket.destroy());
 	socket.on("close", () => guest.destroy());
 	socket.pipe(guest);
 	guest.pipe(socket);

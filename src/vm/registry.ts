@@ -1,8 +1,9 @@
 /** All machines of this user, from outside: which run, which one is meant, and what dead launchers have left. */
-import { existsSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { randomBytes } from "node:crypto";
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
+import { basename, join } from "node:path";
 import { EXIT, Fault } from "../errors.ts";
-import { isLockHeld } from "../host/file-lock.ts";
+import { isLockHeld, takeLock } from "../host/file-lock.ts";
 import { isAlive, signalQuietly } from "../host/processes.ts";
 import { checkName } from "./friendly-names.ts";
 import { INSTANCE_FILE, type InstanceRecord, instanceRecordSchema } from "./instance-record.ts";
@@ -66,19 +67,38 @@ export function livingNames(runtime: string): Set<string> {
 
 /** Ends what killed launchers left running and removes their folders. Returns how many there were. */
 export function sweepDead(runtime: string): number {
-	let swept = 0;
-	for (const name of foldersOf(runtime)) {
-		const folder = join(runtime, name);
-		if (name.startsWith(".") && !isOld(folder)) continue;
-		const record = readRecord(folder);
-		if (isRunning(folder, record)) continue;
-		for (const child of record?.children ?? []) {
-			if (isAlive(child)) signalQuietly(-child.pid, "SIGKILL");
-		}
-		rmSync(folder, { recursive: true, force: true });
-		swept++;
+	return foldersOf(runtime).filter((name) => sweep(runtime, join(runtime, name))).length;
+}
+
+/**
+ * Under the folder's own lock: between a look at it and its removal another start may have swept it and claimed its name. It loses its
+ * name first, in one step.
+ */
+function sweep(runtime: string, folder: string): boolean {
+	if (basename(folder).startsWith(".") && !isOld(folder)) return false;
+	if (isRunning(folder, readRecord(folder))) return false;
+	using lock = takeLockOf(folder);
+	if (lock === null) return false;
+	for (const child of readRecord(folder)?.children ?? []) {
+		if (isAlive(child)) signalQuietly(-child.pid, "SIGKILL");
 	}
-	return swept;
+	const nameless = join(runtime, `.${randomBytes(4).toString("hex")}`);
+	try {
+		renameSync(folder, nameless);
+	} catch {
+		return false;
+	}
+	rmSync(nameless, { recursive: true, force: true });
+	return true;
+}
+
+function takeLockOf(folder: string): Disposable | null {
+	try {
+		return takeLock(join(folder, INSTANCE_FILE.lock));
+	} catch {
+		// No folder of ours, or one that an older version made: nobody can hold what is not there.
+		return { [Symbol.dispose]: () => {} };
+	}
 }
 
 function isOld(folder: string): boolean {

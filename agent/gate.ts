@@ -29,15 +29,12 @@ export class Gate {
 	}
 
 	/**
-	 * Takes the connection in, or destroys it. `serve` is called when the peer has said something, or has had the time to: a
+	 * Takes the connection in, if need be in place of another. `serve` is called when the peer has said something, or has had the time to: a
 	 * handshake costs, and of a crowd of silent peers most are gone by then.
 	 */
 	admit(socket: net.Socket, serve: () => void): void {
 		socket.on("error", () => socket.destroy());
-		if (this.#pending.size >= UNAUTHENTICATED_MAX && !this.#makeRoom()) {
-			socket.destroy();
-			return;
-		}
+		if (this.#pending.size >= UNAUTHENTICATED_MAX) this.#makeRoom();
 		const grace = setTimeout(() => socket.destroy(), LOGIN_GRACE_MS);
 		this.#pending.set(socket, { socket, since: Date.now(), grace });
 		socket.once("close", () => this.release(socket));
@@ -68,15 +65,15 @@ export class Gate {
 		this.#pending.delete(socket);
 	}
 
-	#makeRoom(): boolean {
+	#makeRoom(): void {
 		const guests = [...this.#pending.values()];
 		const silent = guests.find(({ socket }) => socket.bytesRead === 0);
 		const slow = guests.find(({ since }) => Date.now() - since > HANDSHAKE_MS);
-		const victim = silent ?? slow;
-		if (!victim) return false;
+		// Nobody to blame: by lot, as sshd's MaxStartups. To refuse the newcomer would let ten chatty peers keep everybody out.
+		const victim = silent ?? slow ?? guests[Math.floor(Math.random() * guests.length)];
+		if (!victim) return;
 		this.release(victim.socket);
 		victim.socket.destroy();
-		return true;
 	}
 }
 

@@ -84,7 +84,7 @@ function serveClient(client: Client, authorized: ParsedKey, loggedIn: () => void
 		serveSession(session, account);
 	});
 	client.on("tcpip", (accept, reject, info) => {
-		if (channels >= CHANNELS_MAX) return reject();
+		if (account === null || channels >= CHANNELS_MAX) return reject();
 		channels++;
 		forwardToService(info, accept, reject).once("close", () => channels--);
 	});

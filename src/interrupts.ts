@@ -8,6 +8,7 @@ export class Interrupts implements Disposable {
 	#waiting: PromiseWithResolvers<Interrupt> = Promise.withResolvers();
 	#handlers = new Map<Interrupt, () => void>();
 	readonly #first = new AbortController();
+	readonly #asked = new AbortController();
 	/** The first one that came. */
 	first: Interrupt | null = null;
 
@@ -19,9 +20,16 @@ export class Interrupts implements Disposable {
 		}
 	}
 
-	/** As if the signal had come: somebody asked for it in another way. */
-	raise(signal: Interrupt): void {
-		this.#received(signal);
+	/** Somebody asks for the end in another way than by a signal; asking twice is no impatience. */
+	ask(): void {
+		if (this.first !== null) return;
+		this.#asked.abort(interruptFault("SIGTERM"));
+		this.#received("SIGTERM");
+	}
+
+	/** Aborted by `ask`. */
+	get asked(): AbortSignal {
+		return this.#asked.signal;
 	}
 
 	#received(signal: Interrupt): void {

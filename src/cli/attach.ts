@@ -2,14 +2,16 @@
 import os from "node:os";
 import { Transform } from "node:stream";
 import type { ClientChannel, PseudoTtyOptions } from "ssh2";
-import { EXIT } from "../errors.ts";
+import { Fault, reason } from "../errors.ts";
 import { type ChannelEnd, exitStatus } from "../ssh/client.ts";
 import { EscapeFilter } from "./escape.ts";
+import { printError } from "./output.ts";
 import { RawTerminal } from "./raw-terminal.ts";
 
 /** The connection to the guest was lost, as ssh(1) says it. */
 export const EXIT_LOST = 255;
 const EXIT_SIGPIPE = 128 + 13;
+const PATIENCE_MS = 5_000;
 const DEFAULT_SIZE = { cols: 80, rows: 24 };
 
 export interface AttachOptions {
@@ -47,14 +49,20 @@ export async function attach(channel: ClientChannel, options: AttachOptions): Pr
 		giveUp(code);
 	};
 	process.stdout.on("error", () => give(EXIT_SIGPIPE));
+	// Nobody reads the messages: the command goes on, as its own writes would.
+	process.stderr.on("error", () => channel.stderr.resume());
 	channel.pipe(process.stdout, { end: false });
 	channel.stderr.pipe(process.stderr, { end: false });
-	using _signals = forwardSignals(channel, () => give(EXIT.interrupted));
+	using _signals = forwardSignals(channel, give);
 	using _size = options.pty ? followSize(channel) : null;
 	if (options.stdin) pipeInput(channel, terminal !== null, () => give(EXIT_LOST));
 	else channel.end();
-	const code = await Promise.race([exitCode(channel), givenUp]);
+	// ssh2 reports the end when stdout is read; stderr may still hold something then.
+	const read = new Promise<void>((resolve) => channel.stderr.once("end", resolve).once("close", resolve));
+	const ended = Promise.all([exitCode(channel), read]).then(([status]) => status);
+	const code = await Promise.race([ended, givenUp]);
 	terminal?.restore(code === null || code === EXIT_LOST);
+	if (code === null) printError("virtualghost: the connection to the machine was lost\n");
 	return code ?? EXIT_LOST;
 }
 
@@ -77,7 +85,10 @@ function signalNumber(name: string): number | undefined {
 /** On a raw terminal Enter ~ . lets go of a guest that hangs, as in ssh(1): Ctrl+C is the guest's there. */
 function pipeInput(channel: ClientChannel, raw: boolean, letGo: () => void): void {
 	channel.on("error", () => {});
-	if (!raw) return void process.stdin.pipe(channel);
+	const input = standardInput();
+	// A terminal that is gone has no more to say.
+	input.on("error", () => channel.end());
+	if (!raw) return void input.pipe(channel);
 	const filter = new EscapeFilter();
 	const transform = new Transform({
 		transform: (bytes: Buffer, _encoding, done) => {
@@ -86,23 +97,42 @@ function pipeInput(channel: ClientChannel, raw: boolean, letGo: () => void): voi
 			done(null, pass);
 		},
 	});
-	process.stdin.pipe(transform).pipe(channel);
+	input.pipe(transform).pipe(channel);
 }
 
-/** The first signal goes to the command in the guest, the second ends the waiting for it. */
-function forwardSignals(channel: ClientChannel, giveUp: () => void): Disposable {
+/** @throws Fault for what Bun cannot read, such as a folder. */
+function standardInput(): NodeJS.ReadStream {
+	try {
+		return process.stdin;
+	} catch (error) {
+		throw new Fault("Standard input cannot be read", {
+			why: reason(error),
+			fix: "redirect it from a file, or add --no-stdin",
+		});
+	}
+}
+
+/**
+ * The first signal goes to the command in the guest, the second ends the waiting for it. Whoever sends TERM or HUP does not send it twice:
+ * a command that ignores it is waited for a little.
+ */
+function forwardSignals(channel: ClientChannel, giveUp: (code: number) => void): Disposable {
 	let sent = false;
+	let patience: ReturnType<typeof setTimeout> | undefined;
 	const handlers = (["SIGINT", "SIGTERM", "SIGHUP"] as const).map((name) => {
+		const code = 128 + os.constants.signals[name];
 		const handler = () => {
-			if (sent) return giveUp();
+			if (sent) return giveUp(code);
 			sent = true;
 			channel.signal(name.slice(3));
+			if (name !== "SIGINT") patience = setTimeout(() => giveUp(code), PATIENCE_MS);
 		};
 		process.on(name, handler);
 		return () => process.off(name, handler);
 	});
 	return {
 		[Symbol.dispose]: () => {
+			clearTimeout(patience);
 			for (const off of handlers) off();
 		},
 	};

@@ -59,7 +59,11 @@ export async function detach(argv: readonly string[], env: Environment): Promise
 	}
 	const { name } = announcementSchema.parse(JSON.parse(outcome));
 	// Not through Bun's stream, which may still hold it when this process is gone.
-	writeSync(1, `${name}\n`);
+	try {
+		writeSync(1, `${name}\n`);
+	} catch {
+		// Nobody wants to know the name; the machine runs all the same.
+	}
 	exitLeavingChildren(EXIT.ok);
 }
 

@@ -1,4 +1,5 @@
 /** `virtualghost exec [NAME] -- CMD…`: one command in a running machine, with its streams and its exit code. */
+import type { ClientChannel } from "ssh2";
 import { EXIT, Fault } from "../errors.ts";
 import type { GuestSession } from "../ssh/client.ts";
 import { connectInstance } from "../vm/connect.ts";
@@ -18,16 +19,16 @@ export async function exec(context: Context, flags: CommandFlags & { name: strin
 		const line = guestCommandLine(flags, context.env);
 		const found = findInstance(context.directories.runtime, flags.name);
 		using session = await connectInstance(found, flags.root ? { user: "root" } : {});
-		return await execIn(session, line, flags);
+		return await attachCommand(await openCommand(session, line, flags), flags);
 	});
 }
 
-/** Runs a prepared command line on a session and returns the code to exit with. */
-export async function execIn(
-	session: GuestSession,
-	line: string,
-	{ tty, stdin }: Pick<CommandFlags, "tty" | "stdin">,
-): Promise<number> {
-	const channel = await session.stream(line, { pty: tty ? localPty() : undefined, env: localEnvironment() });
-	return await attach(channel, { pty: tty, stdin });
+/** Starts a prepared command line on a session. */
+export function openCommand(session: GuestSession, line: string, { tty }: CommandFlags): Promise<ClientChannel> {
+	return session.stream(line, { pty: tty ? localPty() : undefined, env: localEnvironment() });
+}
+
+/** Joins it to this process and resolves with the code to exit with. */
+export function attachCommand(channel: ClientChannel, { tty, stdin }: CommandFlags): Promise<number> {
+	return attach(channel, { pty: tty, stdin });
 }

@@ -2,6 +2,8 @@
 import { EXIT, Fault } from "../errors.ts";
 import { stripControls } from "./terminal-text.ts";
 
+export const DEFECT = "this is a defect of virtualghost, please report it";
+
 export interface FormattedFault {
 	readonly text: string;
 	readonly exitCode: number;
@@ -11,7 +13,7 @@ export function formatFault(error: unknown): FormattedFault {
 	if (!(error instanceof Fault)) {
 		const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
 		return {
-			text: stripControls(`virtualghost: this is a defect of virtualghost, please report it\n${text}`),
+			text: stripControls(`virtualghost: ${DEFECT}\n${text}`),
 			exitCode: EXIT.failure,
 		};
 	}

@@ -1,6 +1,6 @@
 /** `virtualghost forward [NAME] PORTS…`: ports of this host that lead into the machine, until Ctrl+C. */
 import { EXIT, Fault } from "../errors.ts";
-import { Interrupts, interruptExitCode } from "../interrupts.ts";
+import { Interrupts, interruptExitCode, rejectOn } from "../interrupts.ts";
 import { connectInstance } from "../vm/connect.ts";
 import { describeForward, type Forward, isLoopback, openForward, parseForward } from "../vm/forwards.ts";
 import { findInstance } from "../vm/registry.ts";
@@ -30,14 +30,15 @@ export async function forward(context: Context, flags: ForwardFlags): Promise<nu
 	const asked = flags.ports.map(parseForward);
 	using interrupts = new Interrupts();
 	const found = findInstance(context.directories.runtime, flags.name);
-	using session = await connectInstance(found, { signal: interrupts.signal });
+	const stopped = rejectOn(interrupts.signal);
+	using session = await Promise.race([connectInstance(found, { signal: interrupts.signal }), stopped]);
 	using scope = new DisposableStack();
 	for (const each of asked) {
 		const opened = scope.use(await openForward(each, (port) => session.connect("127.0.0.1", port)));
 		warnIfOpen(opened);
 		printError(`${describeForward(opened)}\n`);
 	}
-	await Promise.race([session.closed, interrupts.next()]);
+	await Promise.race([session.closed, stopped.catch(() => {})]);
 	if (interrupts.first) return interruptExitCode(interrupts.first);
 	throw new Fault(`The machine ${found.record.name} has ended`);
 }

@@ -1,6 +1,7 @@
 /** What `exec` and `run -- CMD` have in common: their flags, and the command line that they make in the guest. */
 import { EXIT, Fault } from "../errors.ts";
 import { quoteArgument, quoteCommand } from "../ssh/quote.ts";
+import { DEFECT } from "./format-fault.ts";
 
 export interface CommandFlags {
 	/** What stood behind `--`. */
@@ -44,12 +45,17 @@ function folderArgument(folder: string): string {
 
 const INTERRUPTED: readonly number[] = [EXIT.interrupted, EXIT.terminated];
 
+function stackOf(error: unknown): string | undefined {
+	return error instanceof Error ? error.stack : undefined;
+}
+
 /** As docker: 125 says that the launcher failed, so that no code of the command's can be mistaken for it. */
 export async function asLauncher(work: () => Promise<number>): Promise<number> {
 	try {
 		return await work();
 	} catch (error) {
-		if (!(error instanceof Fault) || INTERRUPTED.includes(error.exitCode)) throw error;
-		throw new Fault(error.message, { ...error.details, exitCode: EXIT.launcher, cause: error });
+		if (error instanceof Fault && INTERRUPTED.includes(error.exitCode)) throw error;
+		const fault = error instanceof Fault ? error : new Fault(DEFECT, { why: String(error), tail: stackOf(error) });
+		throw new Fault(fault.message, { ...fault.details, exitCode: EXIT.launcher, cause: error });
 	}
 }

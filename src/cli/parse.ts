@@ -1,5 +1,6 @@
 /** The command line: verbs and flags by yargs; the flags of `run` come from the configuration's rows. */
 import yargs, { type Argv } from "yargs";
+import { CONFIG_ROWS } from "../config/schema.ts";
 import { EXIT, Fault } from "../errors.ts";
 import { VERSION } from "../version.ts";
 import type { Embedded } from "../vm/assets.ts";
@@ -158,7 +159,10 @@ export function createParser(
 			verb.usage,
 			verb.does,
 			(each) => verb.options(each),
-			async (flags) => run(verb, { ...showStreams(flags), command: commandWords(flags["--"]) }),
+			async (flags) => {
+				refuseRepeated(flags);
+				await run(verb, { ...showStreams(flags), command: commandWords(flags["--"]) });
+			},
 		);
 	}
 	return parser
@@ -172,6 +176,26 @@ export function createParser(
 		.fail((message, error) => {
 			throw error ?? new Fault(message, { fix: "virtualghost --help shows what there is", exitCode: EXIT.usage });
 		});
+}
+
+/** Flags that may come more than once; those of the configuration are judged with their values. */
+const REPEATABLE: ReadonlySet<string> = new Set([
+	"_",
+	"--",
+	"env",
+	"e",
+	"publish",
+	"p",
+	"words",
+	...CONFIG_ROWS.map((row) => row.flag),
+]);
+
+/** yargs makes an array of anything that is given twice. */
+function refuseRepeated(flags: Readonly<Record<string, unknown>>): void {
+	for (const [name, value] of Object.entries(flags)) {
+		if (!Array.isArray(value) || REPEATABLE.has(name) || /[A-Z]/.test(name)) continue;
+		throw new Fault(`--${name} was given more than once`, { exitCode: EXIT.usage });
+	}
 }
 
 /** yargs takes a word that is one dash, the usual name of a stream, for an empty one. No argument can hold a NUL. */

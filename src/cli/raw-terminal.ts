@@ -33,7 +33,11 @@ export class RawTerminal implements Disposable {
 		process.stdin.setRawMode(false);
 		if (abrupt && process.stdout.isTTY) process.stdout.write(RESET);
 		if (this.#guard === null) return;
-		writeSync(this.#guard, "done\n");
+		try {
+			writeSync(this.#guard, "done\n");
+		} catch {
+			// Somebody killed it.
+		}
 		closeSync(this.#guard);
 	}
 

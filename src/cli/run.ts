@@ -10,10 +10,11 @@ import { decide, inheritedChannels } from "../plan/decide.ts";
 import { judgeEnding } from "../vm/ending.ts";
 import { parseForward } from "../vm/forwards.ts";
 import { checkName } from "../vm/friendly-names.ts";
+import { EXIT_LOST } from "./attach.ts";
 import { type Context, loadContextConfig } from "./context.ts";
 import { type Announce, detach, detachedAnnouncer } from "./detach.ts";
 import { dryRun } from "./dry-run.ts";
-import { execIn } from "./exec.ts";
+import { attachCommand, openCommand } from "./exec.ts";
 import { asLauncher, type CommandFlags, guestCommandLine } from "./guest-command.ts";
 import { headlessTest } from "./headless-test.ts";
 import { checkOwnImages, chooseQemu, imagePaths, type OpenRun, openRun } from "./open-run.ts";
@@ -124,6 +125,8 @@ async function runMachine(
 		const { orderly } = await serving.stop();
 		return orderly ? EXIT.ok : interruptExitCode(interrupts.first);
 	}
+	await machine.ended;
+	if (serving.forced) return EXIT.terminated;
 	await judge(opened);
 	report.stage("ended");
 	return EXIT.ok;
@@ -145,9 +148,13 @@ async function runCommand(
 	await Promise.race([machine.reach("agent", config.timeouts.bootSeconds * 1000), rejectOn(interrupts.signal)]);
 	serving.isUp();
 	report.stage("system up");
-	using session = await machine.login(flags.root ? "root" : undefined);
-	// From here on the first Ctrl+C is the command's.
-	const code = await execIn(session, line, flags);
+	const stopped = rejectOn(interrupts.signal);
+	using session = await Promise.race([machine.login(flags.root ? "root" : undefined), stopped]);
+	const channel = await Promise.race([openCommand(session, line, flags), stopped]);
+	// From here on the first Ctrl+C is the command's; `virtualghost stop` is not.
+	const asked = rejectOn(interrupts.asked).catch(() => EXIT.terminated);
+	const code = await Promise.race([attachCommand(channel, flags), asked]);
+	if (code === EXIT_LOST && !machine.child.running && !serving.forced) await judge(opened);
 	await serving.stop();
 	return code;
 }

@@ -13,6 +13,13 @@ export interface ScreenshotFlags {
 }
 
 export async function screenshot(context: Context, flags: ScreenshotFlags): Promise<number> {
+	if (flags.output === "-" && process.stdout.isTTY) {
+		throw new Fault("Standard output is a terminal", {
+			why: "a picture would take control of it",
+			fix: "name a file, or redirect it",
+			exitCode: EXIT.usage,
+		});
+	}
 	const { folder, record } = findInstance(context.directories.runtime, flags.name);
 	const { path } = await sendCommand(folder, { command: "screenshot" });
 	if (path === undefined || dirname(resolve(path)) !== resolve(folder)) {

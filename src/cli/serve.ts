@@ -14,6 +14,8 @@ import type { OpenRun } from "./open-run.ts";
 export interface Serving extends AsyncDisposable {
 	/** The agent answers: ports and other verbs may use it from now on. */
 	isUp(): void;
+	/** `stop --force` ended the machine: there is nothing to judge. */
+	readonly forced: boolean;
 	/** Takes the machine down. */
 	stop(): Promise<{ orderly: boolean }>;
 }
@@ -39,6 +41,7 @@ export async function serve(
 		warnIfOpen(opened);
 		published.push(describeForward(opened));
 	}
+	let forced = false;
 	const stop = () => {
 		instance.update({ stage: "stopping" });
 		return stopMachine(machine, interrupts);
@@ -46,8 +49,10 @@ export async function serve(
 	const handle = async (command: Command) => {
 		switch (command.command) {
 			case "stop":
-				if (command.force) await machine.qmp.execute("quit");
-				else interrupts.raise("SIGTERM");
+				if (command.force) {
+					forced = true;
+					await machine.qmp.execute("quit");
+				} else interrupts.ask();
 				return {};
 			case "screenshot": {
 				if (machine.plan.gpu === "none") throw new Fault("This machine has no screen");
@@ -66,6 +71,9 @@ export async function serve(
 		isUp: () => {
 			instance.update({ stage: "up" });
 			isUp();
+		},
+		get forced() {
+			return forced;
 		},
 		stop,
 		[Symbol.asyncDispose]: () => moved.disposeAsync(),

@@ -31,9 +31,10 @@ export async function stop(context: Context, flags: StopFlags): Promise<number> 
 	}
 	const { runtime } = context.directories;
 	const meant = flags.all ? runningInstances(runtime) : [findInstance(runtime, flags.name)];
-	await Promise.all(meant.map((found) => stopOne(found, flags.force)));
+	const outcomes = await Promise.allSettled(meant.map((found) => stopOne(found, flags.force)));
 	sweepDead(runtime);
-	print(meant.map(({ record }) => `${record.name}\n`).join(""));
+	print(meant.map(({ record }, i) => (outcomes[i]?.status === "fulfilled" ? `${record.name}\n` : "")).join(""));
+	for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
 	return EXIT.ok;
 }
 
@@ -42,11 +43,12 @@ async function stopOne(found: FoundInstance, force: boolean): Promise<void> {
 		() => null,
 		(error: unknown) => error,
 	);
+	const deadline = Date.now() + (force ? FORCE_TIMEOUT_MS : STOP_TIMEOUT_MS);
 	const outcome = await Promise.race([asked, sleep(force ? FORCE_TIMEOUT_MS : STOP_TIMEOUT_MS, null)]);
 	// A launcher that has not got that far has no command socket yet.
 	if (outcome && isAlive(found.record.launcher)) signalQuietly(found.record.launcher.pid, "SIGTERM");
 	// A machine that ends while it is asked closes the connection: that is no refusal.
-	if (await endsWithin(found, force ? FORCE_TIMEOUT_MS : STOP_TIMEOUT_MS)) return;
+	if (await endsWithin(found, deadline - Date.now())) return;
 	if (force) {
 		kill(found);
 		if (await endsWithin(found, FORCE_TIMEOUT_MS)) return;

@@ -14,6 +14,10 @@ import { GUEST_USER, PROTOCOL_VERSION } from "../wire/names.ts";
 
 const HANDSHAKE_TIMEOUT_MS = 30_000;
 const KEEPALIVE_MS = 15_000;
+/** For the last message to go out; ssh2 closes only its own half. */
+const GOODBYE_MS = 500;
+/** What one command may write into our memory. */
+const OUTPUT_BYTES_MAX = 64 * 1024 * 1024;
 const CONTROL_TIMEOUT_MS = 30_000;
 
 export interface ExecResult {
@@ -67,11 +71,13 @@ type ChannelCallback = (error: Error | undefined, channel: ClientChannel) => voi
 
 export class GuestSession implements Disposable {
 	readonly #client: Client;
+	readonly #transport: Duplex;
 	/** Resolves when the connection is gone, whoever closed it. */
 	readonly closed: Promise<void>;
 
-	private constructor(client: Client) {
+	private constructor(client: Client, transport: Duplex) {
 		this.#client = client;
+		this.#transport = transport;
 		this.closed = new Promise((resolve) => client.once("close", () => resolve()));
 	}
 
@@ -85,6 +91,8 @@ export class GuestSession implements Disposable {
 		if (expected instanceof Error) throw new Fault("The pinned host key cannot be read", { cause: expected });
 		const client = new ssh2.Client();
 		let wrongHostKey = false;
+		// A guest that keeps its side open must not cost a descriptor.
+		client.on("error", () => transport.destroy());
 		await new Promise<void>((resolve, reject) => {
 			client.on("ready", () => resolve());
 			client.on("error", (error) => reject(wrongHostKey ? hostKeyFault() : loginFault(error)));
@@ -94,6 +102,8 @@ export class GuestSession implements Disposable {
 				username: login.user ?? GUEST_USER,
 				privateKey: login.identity,
 				readyTimeout: HANDSHAKE_TIMEOUT_MS,
+				// The guest could answer with a few bytes that inflate to all of our memory.
+				algorithms: { compress: ["none"] },
 				// A guest that is frozen, or an agent that is stopped, must not be waited for for ever.
 				keepaliveInterval: KEEPALIVE_MS,
 				keepaliveCountMax: 3,
@@ -107,7 +117,7 @@ export class GuestSession implements Disposable {
 		client.removeAllListeners("error").on("error", () => {});
 		// One for each channel that is being opened.
 		client.setMaxListeners(0);
-		return new GuestSession(client);
+		return new GuestSession(client, transport);
 	}
 
 	/** Starts a shell command line (null: a login shell) and returns its channel; "close" tells how it ended (`ChannelEnd`). */
@@ -140,8 +150,15 @@ export class GuestSession implements Disposable {
 				channel.close();
 				reject(new Fault(`The guest did not finish "${command}" within ${timeoutMs / 1000} s`));
 			}, timeoutMs);
-			channel.on("data", (chunk: Buffer) => stdout.push(chunk));
-			channel.stderr.on("data", (chunk: Buffer) => stderr.push(chunk));
+			let bytes = 0;
+			const collect = (into: Buffer[]) => (chunk: Buffer) => {
+				bytes += chunk.length;
+				if (bytes <= OUTPUT_BYTES_MAX) return void into.push(chunk);
+				channel.close();
+				reject(new Fault(`The guest wrote too much in answer to "${command}"`));
+			};
+			channel.on("data", collect(stdout));
+			channel.stderr.on("data", collect(stderr));
 			channel.on("close", (...how: ChannelEnd) => {
 				clearTimeout(timer);
 				const status = exitStatus(...how);
@@ -191,6 +208,7 @@ export class GuestSession implements Disposable {
 
 	[Symbol.dispose](): void {
 		this.#client.end();
+		setTimeout(() => this.#transport.destroy(), GOODBYE_MS).unref();
 	}
 }
 

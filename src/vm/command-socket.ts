@@ -53,11 +53,17 @@ export async function serveCommands(folder: string, handle: CommandHandler): Pro
 }
 
 async function answer(line: string, handle: CommandHandler): Promise<Answer> {
+	let command: Command;
 	try {
-		return { ok: true, ...(await handle(commandSchema.parse(JSON.parse(line)))) };
+		command = commandSchema.parse(JSON.parse(line));
+	} catch (error) {
+		return { ok: false, error: "The launcher does not know this command", why: brief(reason(error)) };
+	}
+	try {
+		return { ok: true, ...(await handle(command)) };
 	} catch (error) {
 		if (error instanceof Fault) return { ok: false, error: brief(error.message), why: brief(error.details.why ?? "") };
-		return { ok: false, error: "The launcher does not know this command", why: brief(reason(error)) };
+		return { ok: false, error: "The launcher could not do it", why: brief(reason(error)) };
 	}
 }
 

@@ -38,7 +38,13 @@ export async function connectInstance(
 	{ user, signal }: { user?: string; signal?: AbortSignal } = {},
 ): Promise<GuestSession> {
 	const { control } = await whenUp(found, signal);
-	const read = (name: string) => readFileSync(join(found.folder, name), "utf8");
+	const read = (name: string) => {
+		try {
+			return readFileSync(join(found.folder, name), "utf8");
+		} catch (error) {
+			throw new Fault(`The machine ${found.record.name} has ended`, { exitCode: EXIT.launcher, cause: error });
+		}
+	};
 	const hostPublicKey = read(INSTANCE_FILE.knownHosts).trim().split(" ").slice(1).join(" ");
 	const transport = await openTransport(control, AGENT_VSOCK_PORT).connect();
 	return await GuestSession.open(transport, {

@@ -82,6 +82,8 @@ export async function openForward(forward: Forward, connect: ConnectGuest): Prom
 }
 
 function join(socket: net.Socket, guest: Duplex): void {
+	// The client did not wait for the guest.
+	if (socket.destroyed) return void guest.destroy();
 	guest.on("error", () => socket.destroy());
 	// After its end the pipe still has to deliver what it holds.
 	guest.on("close", () => guest.readableEnded || socket.destroy());

@@ -13,7 +13,7 @@ const NOUNS =
 
 /** Longest name: the folder's sockets have to fit into 108 bytes. */
 export const NAME_CHARS_MAX = 32;
-const NAME = /^[a-z0-9][a-z0-9-]*$/;
+export const NAME = /^[a-z0-9][a-z0-9-]*$/;
 
 export function friendlyName(): string {
 	const pick = (words: readonly string[]) => words[randomInt(words.length)];

@@ -1,6 +1,7 @@
 /** What an instance folder holds, and what its record says: the agreement between a running launcher and the other verbs. */
 import { z } from "zod";
 import type { Control } from "../plan/machine-plan.ts";
+import { NAME, NAME_CHARS_MAX } from "./friendly-names.ts";
 
 /** Files of an instance folder. */
 export const INSTANCE_FILE = {
@@ -21,10 +22,14 @@ export const INSTANCE_FILE = {
 	screen: "screen",
 } as const;
 
-const processId = z.object({ pid: z.number().int(), startTime: z.string().nullable() });
+const processId = z.object({
+	// 0 and 1 are no children of ours, and a negative one is a group.
+	pid: z.number().int().min(2),
+	startTime: z.string().nullable(),
+});
 
 export const instanceRecordSchema = z.object({
-	name: z.string(),
+	name: z.string().regex(NAME).max(NAME_CHARS_MAX),
 	/** Of the launcher. */
 	version: z.string(),
 	protocol: z.number().int(),

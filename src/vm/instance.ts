@@ -66,10 +66,14 @@ export class Instance implements Disposable {
 		return this.#record;
 	}
 
-	/** Tells the other verbs what is new. */
+	/** Tells the other verbs what is new. On a full disk they see the old record, and the machine goes on. */
 	update(change: Partial<InstanceRecord>): void {
 		this.#record = { ...this.#record, ...change };
-		saveRecord(this.folder, this.#record);
+		try {
+			saveRecord(this.folder, this.#record);
+		} catch {
+			// Nothing here depends on it.
+		}
 	}
 
 	/** Remembers a child, so that the next start can end it if this launcher is killed. */

@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import { EXIT, Fault } from "../errors.ts";
+import { ensurePrivateFolder } from "../host/directories.ts";
 import { isLockHeld, takeLock } from "../host/file-lock.ts";
 import { isAlive, signalQuietly } from "../host/processes.ts";
 import { checkName } from "./friendly-names.ts";
@@ -106,8 +107,11 @@ function isOld(folder: string): boolean {
 	return stat !== undefined && Date.now() - stat.mtimeMs > UNNAMED_MS_MAX;
 }
 
+/** @throws Fault if the runtime folder is another user's: what lies there must not be believed. */
 function foldersOf(runtime: string): string[] {
-	return existsSync(runtime) ? readdirSync(runtime) : [];
+	if (!existsSync(runtime)) return [];
+	ensurePrivateFolder(runtime);
+	return readdirSync(runtime);
 }
 
 /** Null where there is no folder of ours, or its record is damaged. */

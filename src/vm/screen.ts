@@ -26,6 +26,7 @@ export async function grabScreen(
 
 async function grabInGuest(session: GuestSession, format: "ppm" | "png"): Promise<Buffer> {
 	const result = await session.exec(`${FIND_WAYLAND}; exec grim -t ${format} -`);
-	if (result.code === 0) return result.stdout;
+	const magic = format === "png" ? "\x89PNG" : "P6";
+	if (result.code === 0 && result.stdout.toString("latin1").startsWith(magic)) return result.stdout;
 	throw new Fault("No screenshot could be taken in the guest", { tail: result.stderr.toString("utf8") });
 }

@@ -93,6 +93,13 @@ describe("exec", () => {
 	test(
 		"Ctrl+C reaches the command; a reader that goes away ends it",
 		async () => {
+			const loud = "head -c 3000000 /dev/zero | tr '\\0' x >&2; exit 7";
+			const slow = `${BINARY} exec -- sh -c "$0" 2>&1 >/dev/null | { sleep 2; wc -c; }`;
+			expect((await tool(["sh", "-c", slow, loud], { env: machine.env })).stdout.trim()).toBe("3000000");
+			const deaf = `${BINARY} exec -- sh -c "$0" 2>&1 >/dev/null | head -c 1`;
+			expect((await tool(["timeout", "30", "sh", "-c", deaf, loud], { env: machine.env })).stdout).toBe("x");
+			const twice = await machine.vg(["exec", "-w", "/a", "-w", "/b", "--", "true"]);
+			expect([twice.code, twice.stderr]).toEqual([2, expect.stringContaining("more than once")]);
 			const child = Bun.spawn(
 				[BINARY, "exec", "--", "sh", "-c", "trap 'echo caught; exit 9' INT; echo ready; while :; do sleep 0.1; done"],
 				{
@@ -307,6 +314,10 @@ describe("list, logs, stop", () => {
 			const { code, stdout, stderr } = await machine.vg(argv, { input: "in\n" });
 			expect([code, stdout, stderr]).toEqual([7, "in\n1\n", "err\n"]);
 			expect((await list()).map((each) => each.name)).toEqual(["test"]);
+			const endless = machine.sandbox.start(["run", "--name", "endless", "--accel", "tcg", "--", "sleep", "1000"]);
+			while (!(await list()).some((each) => each.name === "endless" && each.state === "up")) await Bun.sleep(200);
+			expect((await machine.vg(["stop", "endless"])).code).toBe(0);
+			expect((await endless.outcome).code).toBe(143);
 			const wrong = await machine.vg(["run", "--kernel", "/nonexistent", "--", "true"]);
 			expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining("/nonexistent")]);
 			const both = await machine.vg(["run", "--detach", "--", "true"]);

@@ -44,7 +44,10 @@ int main(int argc, char **argv) {
 	gid_t groups[GROUPS_MAX];
 	int count = 0;
 	for (char *rest = argv[3]; *rest; rest += *rest == ',') {
-		if (count == GROUPS_MAX) break;
+		if (count == GROUPS_MAX) {
+			errno = E2BIG;
+			fail(argv[3]);
+		}
 		groups[count++] = number(rest, &rest);
 		if (*rest && *rest != ',') {
 			errno = EINVAL;

@@ -185,8 +185,16 @@ describe("asLauncher", () => {
 		}
 	});
 
-	test("Ctrl+C, SIGTERM and defects pass as they are", async () => {
-		const interrupted = [EXIT.interrupted, EXIT.terminated].map((exitCode) => new Fault("stop", { exitCode }));
-		for (const error of [...interrupted, new TypeError("defect")]) expect(await outcome(error)).toBe(error);
+	test("Ctrl+C and SIGTERM pass as they are; a defect is 125 too, and says what it is", async () => {
+		for (const exitCode of [EXIT.interrupted, EXIT.terminated]) {
+			const fault = new Fault("stop", { exitCode });
+			expect(await outcome(fault)).toBe(fault);
+		}
+		const made = (await outcome(new TypeError("wrong type"))) as Fault;
+		expect([made.exitCode, made.message, made.details.why]).toEqual([
+			EXIT.launcher,
+			expect.stringContaining("defect"),
+			"TypeError: wrong type",
+		]);
 	});
 });

@@ -1,5 +1,5 @@
 /** `virtualghost logs [NAME]`: what launcher, guest console and QEMU have written, of a running machine or of the last run. */
-import { closeSync, existsSync, openSync, readSync, statSync } from "node:fs";
+import { closeSync, existsSync, fstatSync, openSync, readSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { EXIT, Fault } from "../errors.ts";
@@ -33,6 +33,7 @@ export async function logs(context: Context, flags: LogsFlags): Promise<number> 
 		await sleep(LOOK_AGAIN_MS);
 	}
 	printer.finish();
+	for (const tail of tails) tail.close();
 	return EXIT.ok;
 }
 
@@ -84,30 +85,48 @@ class LogPrinter {
 	}
 }
 
-/** A file that grows; when it starts over (the launcher keeps it small) so does the reading. */
-class Tail {
+/** A file that grows. When it starts over (the launcher keeps it small) the rest of the old one is read before the new one. */
+export class Tail {
 	readonly path: string;
+	#fd = -1;
 	#offset = 0;
-	readonly #decoder = new TextDecoder();
+	#decoder = new TextDecoder();
 
 	constructor(path: string) {
 		this.path = path;
 	}
 
 	*read(): Generator<string> {
-		if (!existsSync(this.path)) return;
-		if (statSync(this.path).size < this.#offset) this.#offset = 0;
-		const fd = openSync(this.path, "r");
-		try {
-			const chunk = new Uint8Array(CHUNK_BYTES);
-			for (;;) {
-				const bytes = readSync(fd, chunk, 0, chunk.length, this.#offset);
-				if (bytes === 0) return;
-				this.#offset += bytes;
-				yield this.#decoder.decode(chunk.subarray(0, bytes), { stream: true });
-			}
-		} finally {
-			closeSync(fd);
+		if (this.#fd < 0 && !this.#open()) return;
+		yield* this.#rest();
+		const now = statSync(this.path, { throwIfNoEntry: false });
+		if (!now || now.ino === fstatSync(this.#fd).ino) return;
+		// What was written between the two looks.
+		yield* this.#rest();
+		this.close();
+		if (this.#open()) yield* this.#rest();
+	}
+
+	close(): void {
+		if (this.#fd >= 0) closeSync(this.#fd);
+		this.#fd = -1;
+	}
+
+	#open(): boolean {
+		if (!existsSync(this.path)) return false;
+		this.#fd = openSync(this.path, "r");
+		this.#offset = 0;
+		this.#decoder = new TextDecoder();
+		return true;
+	}
+
+	*#rest(): Generator<string> {
+		const chunk = new Uint8Array(CHUNK_BYTES);
+		for (;;) {
+			const bytes = readSync(this.#fd, chunk, 0, chunk.length, this.#offset);
+			if (bytes === 0) return;
+			this.#offset += bytes;
+			yield this.#decoder.decode(chunk.subarray(0, bytes), { stream: true });
 		}
 	}
 }

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { asLauncher, type CommandFlags, guestCommandLine } from "../../../src/cli/guest-command.ts";
 import { EXIT, Fault } from "../../../src/errors.ts";
+import { faultOf } from "../fault-of.ts";
 
 let folder: string;
 beforeAll(() => {
@@ -34,16 +35,6 @@ const showVariables = (names: readonly string[]) => [
 	"-c",
 	`printf '%s\\0' ${names.map((name) => `"$${name}"`).join(" ")}`,
 ];
-
-function faultOf(work: () => unknown): Fault {
-	try {
-		work();
-	} catch (error) {
-		if (error instanceof Fault) return error;
-		throw error;
-	}
-	throw new Error("no fault");
-}
 
 const anyText = fc
 	.oneof(fc.string({ unit: "binary" }), fc.string({ unit: fc.constantFrom(..."'\"\\$`=\n !~#") }))

@@ -1,18 +1,8 @@
 import { describe, expect, test } from "bun:test";
-import { Fault } from "../../../src/errors.ts";
 import { isAtLeast } from "../../../src/plan/facts.ts";
 import { nextAttempt } from "../../../src/plan/fallback.ts";
+import { faultOf } from "../fault-of.ts";
 import { configOf, embedded, external, linux, macos, planOf, windows } from "./fixtures.ts";
-
-function faultOf(action: () => unknown): Fault {
-	try {
-		action();
-	} catch (error) {
-		if (error instanceof Fault) return error;
-		throw error;
-	}
-	throw new Error("no fault");
-}
 
 describe("what auto means", () => {
 	test("processors and memory follow the host, within bounds", () => {

@@ -13,11 +13,12 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { EXIT, Fault } from "../../../src/errors.ts";
+import { EXIT } from "../../../src/errors.ts";
 import { identify, signalQuietly } from "../../../src/host/processes.ts";
 import { Instance } from "../../../src/vm/instance.ts";
 import { INSTANCE_FILE } from "../../../src/vm/instance-record.ts";
 import { findInstance, livingNames, readRecord, runningInstances, sweepDead } from "../../../src/vm/registry.ts";
+import { faultOf } from "../fault-of.ts";
 
 let runtime: string;
 let scope: DisposableStack;
@@ -32,16 +33,6 @@ afterEach(() => scope.dispose());
 const create = (name: string | null = null) => scope.use(Instance.create(runtime, name));
 const runningNames = () => runningInstances(runtime).map(({ record }) => record.name);
 const modeOf = (path: string) => statSync(path).mode & 0o777;
-
-function faultOf(work: () => unknown): Fault {
-	try {
-		work();
-	} catch (error) {
-		if (error instanceof Fault) return error;
-		throw error;
-	}
-	throw new Error("no fault");
-}
 
 /** `childPid` null where the name was taken. */
 async function launcher(name: string) {

@@ -1,5 +1,5 @@
 /** The control subsystem's guest side. */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import type { ServerChannel } from "ssh2";
 import packageJson from "../package.json" with { type: "json" };
 import {
@@ -9,7 +9,8 @@ import {
 	controlRequestSchema,
 } from "../src/wire/control.ts";
 import { LineSplitter } from "../src/wire/lines.ts";
-import { GUEST_PATH, PROTOCOL_VERSION } from "../src/wire/names.ts";
+import { GUEST_PATH, PROTOCOL_VERSION, SESSION_OFF_OPTION } from "../src/wire/names.ts";
+import { hasKernelOption } from "./kernel-options.ts";
 import { changeScreen } from "./screen.ts";
 
 /** Answers the requests of one client. */
@@ -59,7 +60,7 @@ function refuse(error: string): ControlReply {
 function sessionState(): "off" | "starting" | "up" | "ended" {
 	if (existsSync(GUEST_PATH.sessionEnded)) return "ended";
 	if (existsSync(GUEST_PATH.terminalUp)) return "up";
-	return readFileSync("/proc/cmdline", "utf8").includes("virtualghost.session=off") ? "off" : "starting";
+	return hasKernelOption(SESSION_OFF_OPTION) ? "off" : "starting";
 }
 
 async function setClock(unixMs: number): Promise<ControlReply> {

@@ -1,11 +1,11 @@
 /** The agent's listener on the control card, in a machine whose host has no vsock. */
-import { readFileSync } from "node:fs";
 import net from "node:net";
 import { AGENT_TCP_PORT, CONTROL_CARD, CONTROL_CARD_OPTION } from "../src/wire/names.ts";
+import { hasKernelOption } from "./kernel-options.ts";
 
 /** Whether the launcher gave this machine a control card; the initramfs has given it its address then. */
 export function hasControlCard(): boolean {
-	return readFileSync("/proc/cmdline", "utf8").trim().split(/\s+/).includes(CONTROL_CARD_OPTION);
+	return hasKernelOption(CONTROL_CARD_OPTION);
 }
 
 /**

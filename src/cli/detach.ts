@@ -5,7 +5,7 @@ import { EXIT, Fault } from "../errors.ts";
 import { exitLeavingChildren } from "../host/parent.ts";
 import { Interrupts, interruptExitCode } from "../interrupts.ts";
 import { adoptSocket } from "../network/adopt.ts";
-import { LineSplitter } from "../wire/lines.ts";
+import { onFirstLine } from "../wire/lines.ts";
 import type { Environment } from "./context.ts";
 
 /** Set for the one in the background. Its descriptor 3 leads to the one that waits. */
@@ -73,11 +73,5 @@ async function relay(stderr: ReadableStream<Uint8Array>): Promise<void> {
 
 function firstLine(fd: unknown): Promise<string> {
 	if (typeof fd !== "number") throw new Fault("No socket could be handed over");
-	const lines = new LineSplitter(LINE_CHARS_MAX);
-	return new Promise((resolve) => {
-		adoptSocket(fd).on("data", (bytes: Buffer) => {
-			const [line] = lines.push(bytes);
-			if (line !== undefined) resolve(line);
-		});
-	});
+	return new Promise((resolve) => onFirstLine(adoptSocket(fd), LINE_CHARS_MAX, resolve));
 }

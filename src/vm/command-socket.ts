@@ -6,7 +6,7 @@ import net from "node:net";
 import { basename, join } from "node:path";
 import { z } from "zod";
 import { Fault, reason } from "../errors.ts";
-import { LineSplitter } from "../wire/lines.ts";
+import { onFirstLine } from "../wire/lines.ts";
 import { INSTANCE_FILE } from "./instance-record.ts";
 
 const LINE_BYTES_MAX = 4096;
@@ -39,7 +39,7 @@ function socketPath(folder: string): string {
 export async function serveCommands(folder: string, handle: CommandHandler): Promise<Disposable> {
 	const server = net.createServer((socket) => {
 		socket.on("error", () => socket.destroy());
-		onFirstLine(socket, (line) => {
+		onFirstLine(socket, LINE_BYTES_MAX, (line) => {
 			void answer(line, handle).then((reply) => socket.end(`${JSON.stringify(reply)}\n`));
 		});
 	});
@@ -81,7 +81,7 @@ export async function sendCommand(folder: string, command: Command): Promise<{ p
 			socket.setTimeout(ANSWER_TIMEOUT_MS, () => fail(`nothing came within ${ANSWER_TIMEOUT_MS / 1000} s`));
 			socket.on("error", (error) => fail(error.message));
 			socket.on("close", () => fail("it closed the connection"));
-			onFirstLine(socket, resolve);
+			onFirstLine(socket, LINE_BYTES_MAX, resolve);
 			socket.write(`${JSON.stringify(command)}\n`);
 		});
 		const reply = parseAnswer(line);
@@ -98,15 +98,4 @@ function parseAnswer(line: string): Answer {
 	} catch (error) {
 		throw new Fault("The machine's launcher gave an answer of another version", { cause: error });
 	}
-}
-
-function onFirstLine(socket: net.Socket, deliver: (line: string) => void): void {
-	const lines = new LineSplitter(LINE_BYTES_MAX);
-	let delivered = false;
-	socket.on("data", (bytes: Buffer) => {
-		const [line] = lines.push(bytes);
-		if (line === undefined || delivered) return;
-		delivered = true;
-		deliver(line);
-	});
 }

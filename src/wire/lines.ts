@@ -30,3 +30,19 @@ export class LineSplitter {
 		return lines;
 	}
 }
+
+/** Calls `deliver` with the first line that `stream` brings; lines longer than `maxChars` characters do not count. */
+export function onFirstLine(
+	stream: { on(event: "data", listener: (bytes: Uint8Array) => void): unknown },
+	maxChars: number,
+	deliver: (line: string) => void,
+): void {
+	const lines = new LineSplitter(maxChars);
+	let delivered = false;
+	stream.on("data", (bytes) => {
+		const [line] = lines.push(bytes);
+		if (line === undefined || delivered) return;
+		delivered = true;
+		deliver(line);
+	});
+}

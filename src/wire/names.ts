@@ -13,6 +13,9 @@ export const AGENT_VSOCK_PORT = 5222;
 /** TCP port of the same server, where the machine has a control card in place of vsock. */
 export const AGENT_TCP_PORT = 5222;
 
+/** On the kernel's command line: no compositor and no terminal (virtualghost-session.service asks for it too). */
+export const SESSION_OFF_OPTION = "virtualghost.session=off";
+
 /** On the kernel's command line of a machine with a control card: the initramfs and the agent look for it. */
 export const CONTROL_CARD_OPTION = "virtualghost.control=tcp";
 

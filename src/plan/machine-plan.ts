@@ -31,6 +31,8 @@ export interface MachinePlan {
 	readonly vcpus: number;
 	readonly memoryMiB: number;
 	readonly gpu: Gpu;
+	/** The guest may draw in software where its GPU turns out not to be good enough. */
+	readonly gpuFallback: boolean;
 	readonly display: Display;
 	readonly control: Control;
 	readonly channels: { readonly qmp: Channel; readonly serial: Channel; readonly events: Channel };

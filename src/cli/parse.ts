@@ -100,6 +100,12 @@ const VERBS: readonly Verb[] = [
 		run: async (_context, flags) => (await import("./gl-probe.ts")).glProbe(flags),
 	},
 	{
+		usage: "gpu [action] [bdf]",
+		does: "Show the ways to graphics; list, plan, apply, restore: hand a graphics card to the machine (Linux)",
+		options: options.gpuOptions,
+		run: async (context, flags) => (await import("./gpu.ts")).gpu(context, flags),
+	},
+	{
 		usage: "config",
 		does: "Show where the configuration is, what is in force, or write an example",
 		options: options.configOptions,

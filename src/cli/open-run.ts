@@ -23,6 +23,8 @@ export interface RunWishes {
 	readonly host: HostFacts;
 	readonly headless: boolean;
 	readonly name?: string | undefined;
+	/** PCI functions that were taken from the host for this guest. */
+	readonly passthrough?: readonly string[];
 }
 
 export interface OpenRun extends AsyncDisposable {
@@ -99,7 +101,7 @@ export function keyOfHost(context: Context, config: Config, qemuVersion: string)
 /** Brings up a machine whose kernel runs. @throws Fault, the one in `signal` if that is aborted; nothing is left behind then. */
 export async function openRun(
 	context: Context,
-	{ config, host, headless, name }: RunWishes,
+	{ config, host, headless, name, passthrough = [] }: RunWishes,
 	report: Report,
 	signal: AbortSignal,
 ): Promise<OpenRun> {
@@ -129,6 +131,7 @@ export async function openRun(
 		credentials: makeCredentials(instance),
 		logs,
 		headless,
+		passthrough,
 		env: context.env,
 		state: directories.state,
 		hostKey: keyOfHost(context, config, qemu.facts.version),

@@ -106,6 +106,12 @@ const VERBS: readonly Verb[] = [
 		run: async (context, flags) => (await import("./gpu.ts")).gpu(context, flags),
 	},
 	{
+		usage: "doctor",
+		does: "Show what this host offers, what a start would choose, and what would make it better",
+		options: options.jsonOption,
+		run: async (context, flags) => (await import("./doctor.ts")).doctor(context, flags),
+	},
+	{
 		usage: "config",
 		does: "Show where the configuration is, what is in force, or write an example",
 		options: options.configOptions,

@@ -4,7 +4,7 @@ import { EXIT, Fault } from "../errors.ts";
 import { FIRST_GUEST_CID } from "../wire/vsock.ts";
 import type { Accelerator, HostFacts, ImagePaths, QemuFacts } from "./facts.ts";
 import { isAtLeast } from "./facts.ts";
-import { decideGpu } from "./gpu.ts";
+import { decideGpu, isPassthrough } from "./gpu.ts";
 import type { Channel, Control, Display, Gpu, MachinePlan } from "./machine-plan.ts";
 
 /** What only this run knows. */
@@ -13,6 +13,8 @@ export interface RunFacts {
 	readonly headless: boolean;
 	/** An accelerator and CPU to use in place of the first choice, after that one has failed. */
 	readonly fallback?: { readonly accelerator?: Accelerator; readonly cpu?: string; readonly gpu?: Gpu } | undefined;
+	/** What `vfio/` has taken from the host for the guest. */
+	readonly passthrough?: readonly string[];
 	readonly instanceFolder: string;
 	readonly channels: MachinePlan["channels"];
 	readonly credentialFiles: readonly string[];
@@ -51,6 +53,7 @@ export function decide(
 		vcpus: config.vm.vcpus === "auto" ? Math.max(1, Math.min(host.cores, VCPUS_AUTO_MAX)) : config.vm.vcpus,
 		memoryMiB,
 		gpu,
+		passthrough: run.passthrough ?? [],
 		gpuFallback: gpu === "virgl" && config.gpu.mode === "auto",
 		display,
 		control: decideControl(config, host, qemu, run, reasons),
@@ -105,7 +108,8 @@ export function decideDisplay(
 		throw new Fault(`The display "cocoa" exists on macOS only`, { fix: "use --display auto", exitCode: EXIT.usage });
 	}
 	if (wish !== "auto") return wish;
-	if (run.headless) return "none";
+	// With a card of its own the guest shows itself on that card's screens.
+	if (run.headless || isPassthrough(config)) return "none";
 	if (host.platform === "darwin") return "cocoa";
 	if (host.platform === "win32") return "sdl";
 	// docs/decisions/display.md

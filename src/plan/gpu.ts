@@ -73,10 +73,29 @@ export function gpuRoutes(host: HostFacts, qemu: QemuFacts, display: Display): r
 	];
 }
 
+/** Whether a card of the host's is to be handed to the guest. */
+export function isPassthrough({ gpu: { mode } }: Config): boolean {
+	return mode !== "auto" && mode !== "virgl" && mode !== "software" && mode !== "none";
+}
+
+function requireLinux(address: string, platform: Platform): void {
+	if (platform === "linux") return;
+	throw new Fault(`--gpu ${address} needs Linux`, {
+		why: `only Linux can hand a graphics card to a guest (VFIO); this is ${platform === "darwin" ? "macOS" : "Windows"}`,
+		fix: "use --gpu auto",
+		exitCode: EXIT.usage,
+	});
+}
+
 /** @throws Fault where virgl is asked for and this host does not have it. */
 export function decideGpu(config: Config, host: HostFacts, qemu: QemuFacts, display: Display, reasons: string[]): Gpu {
 	const wish = config.gpu.mode;
-	if (wish !== "auto" && wish !== "virgl") return wish;
+	if (wish === "software" || wish === "none") return wish;
+	if (wish !== "auto" && wish !== "virgl") {
+		requireLinux(wish, host.platform);
+		reasons.push(`gpu: vfio (${wish} is handed to the guest)`);
+		return "vfio";
+	}
 	const virgl = virglRoute(host, qemu, display);
 	if (wish === "virgl" && !virgl.usable) {
 		const noWindow = display === "none";

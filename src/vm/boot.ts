@@ -26,6 +26,8 @@ export interface BootRequest {
 	readonly credentials: RunCredentials;
 	readonly logs: RunLogs;
 	readonly headless: boolean;
+	/** PCI functions of the host's that the guest gets. */
+	readonly passthrough?: readonly string[];
 	readonly env: Readonly<Record<string, string | undefined>>;
 	/** State folder, and the key under which a broken accelerator is remembered. */
 	readonly state: string;
@@ -50,6 +52,7 @@ export async function boot(request: BootRequest): Promise<Machine> {
 		await using channels = process.platform === "win32" ? await openTcpChannels() : openInheritedChannels();
 		const plan = await planAttempt(request, {
 			headless: request.headless,
+			passthrough: request.passthrough ?? [],
 			fallback,
 			instanceFolder: request.instance.folder,
 			channels: channels.planned,

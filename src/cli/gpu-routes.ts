@@ -20,7 +20,7 @@ interface Shown {
 	readonly unlock: string | null;
 }
 
-export async function gpuRoutes(context: Context, flags: Pick<GpuFlags, "json">): Promise<number> {
+export function gpuRoutes(context: Context, flags: Pick<GpuFlags, "json">): number {
 	const routes = findRoutes(context);
 	if (flags.json) print(`${JSON.stringify(routes, null, 2)}\n`);
 	else print(stripControls(formatRoutes(routes)));

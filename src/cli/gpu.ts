@@ -14,7 +14,7 @@ export interface GpuFlags {
 
 /** Each action is loaded when it is called for. Resolves with the exit code. @throws Fault */
 export async function gpu(context: Context, flags: GpuFlags): Promise<number> {
-	if (flags.action === undefined) return await (await import("./gpu-routes.ts")).gpuRoutes(context, flags);
+	if (flags.action === undefined) return (await import("./gpu-routes.ts")).gpuRoutes(context, flags);
 	requireLinux(flags.action);
 	switch (flags.action) {
 		case "list":

@@ -39,7 +39,7 @@ export function decide(
 	const accelerator = run.fallback?.accelerator ?? decideAccelerator(config, host, reasons);
 	const display = decideDisplay(config, host, run, reasons);
 	const gpu = run.fallback?.gpu ?? decideGpu(config, host, qemu, display, reasons);
-	const memoryMiB = config.vm.memoryMiB === "auto" ? autoMemoryMiB(host) : config.vm.memoryMiB;
+	const memoryMiB = guestMemoryMiB(config, host);
 	if (memoryMiB > host.memoryMiB) {
 		reasons.push(`memory: ${memoryMiB} MiB is more than the ${host.memoryMiB} MiB of this host; it may run out`);
 	}
@@ -64,7 +64,9 @@ export function decide(
 	};
 }
 
-function autoMemoryMiB(host: HostFacts): number {
+/** What the guest gets when nobody falls back to less. */
+export function guestMemoryMiB(config: Config, host: Pick<HostFacts, "memoryMiB">): number {
+	if (config.vm.memoryMiB !== "auto") return config.vm.memoryMiB;
 	const quarter = Math.floor(host.memoryMiB / 4);
 	return Math.max(MEMORY_AUTO_MIN_MIB, Math.min(quarter, MEMORY_AUTO_MAX_MIB));
 }

@@ -105,7 +105,7 @@ function virtualOf({ physicalFunction }: CardReport): string {
 
 function driverOf({ driver, driverOverride }: CardReport): string {
 	const name = driver === null ? "none" : shown(driver);
-	return driverOverride === null ? name : `${name} (driver_override ${shown(driverOverride)}, put back afterwards)`;
+	return driverOverride === null ? name : `${name} (driver_override ${shown(driverOverride)})`;
 }
 
 function connector({ name, status, enabled }: CardReport["connectors"][number]): string {

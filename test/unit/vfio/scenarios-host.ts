@@ -101,6 +101,7 @@ export const HOST: Readonly<Record<string, Scenario>> = {
 		make: () => bound().openable("/dev/vfio/13").file("/dev/vfio/vfio", ""),
 		obstacles: ["vfio-container"],
 	},
+	"container-placeholder": { make: () => simple().file("/dev/vfio/vfio", ""), obstacles: [] },
 	"bound-and-in-use": {
 		make: () => bound().openable("/dev/vfio/13").process(4242, "qemu-system-x86", "/dev/vfio/vfio", "/dev/vfio/13"),
 		obstacles: ["vfio-user"],

@@ -147,3 +147,10 @@ export function gpuOptions(parser: Argv) {
 export function versionOptions(parser: Argv) {
 	return jsonOption(parser).option("assets", { type: "boolean", default: false, describe: "Show what is embedded" });
 }
+
+/** The verb itself reads the command line, and refuses what is not of its grammar. */
+export function gpuHelperOptions(parser: Argv) {
+	return parser
+		.positional("words", { type: "string", array: true })
+		.option("force", { type: "boolean", default: false });
+}

@@ -14,7 +14,8 @@ type Flags = Readonly<Record<string, unknown>> & { readonly command: readonly (s
 interface Verb {
 	/** As yargs wants it, positionals included; an alias `$0` marks the default. */
 	readonly usage: string | readonly string[];
-	readonly does: string;
+	/** False: no help and no completion knows of it. */
+	readonly does: string | false;
 	readonly options: (parser: Argv) => Argv;
 	/** Each verb is loaded when it is called for: the start must not pay for the others. Resolves with the exit code. */
 	readonly run: (context: Context, flags: never) => Promise<number>;
@@ -121,9 +122,17 @@ const VERBS: readonly Verb[] = [
 		options: options.versionOptions,
 		run: async (context, flags) => (await import("./version.ts")).version(context.embedded, flags),
 	},
+	{
+		usage: "gpu-helper [words..]",
+		does: false,
+		options: options.gpuHelperOptions,
+		run: async () => (await import("./gpu-helper.ts")).gpuHelper(process.argv.slice(2)),
+	},
 ];
 
-export const VERB_NAMES: readonly string[] = VERBS.map(({ usage }) => firstWord(usage));
+export const VERB_NAMES: readonly string[] = VERBS.filter(({ does }) => does !== false).map(({ usage }) =>
+	firstWord(usage),
+);
 
 /** Those that take a machine's name. */
 export const VERBS_WITH_NAME: readonly string[] = [
@@ -163,7 +172,8 @@ export function createParser(
 	for (const verb of VERBS) {
 		parser.command(
 			verb.usage,
-			verb.does,
+			// Its types forget that false hides a command.
+			verb.does as string,
 			(each) => verb.options(each),
 			async (flags) => {
 				refuseRepeated(flags);

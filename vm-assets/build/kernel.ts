@@ -20,7 +20,17 @@ export const KERNEL = {
 	packages: "packages.json",
 } as const;
 
-export async function kernelStep(context: Context, tools: Step): Promise<Step> {
+/** A kernel step and the list of modules that it takes. */
+export interface KernelChoice {
+	readonly name: string;
+	readonly title: string;
+	/** Path in the repository. */
+	readonly modulesList: string;
+}
+
+const GUEST_KERNEL: KernelChoice = { name: "kernel", title: "kernel and modules", modulesList: MODULES_LIST };
+
+export async function kernelStep(context: Context, tools: Step, choice = GUEST_KERNEL): Promise<Step> {
 	const tree = await step(context, {
 		name: "kernel-tree",
 		title: "kernel package",
@@ -34,15 +44,22 @@ export async function kernelStep(context: Context, tools: Step): Promise<Step> {
 		},
 	});
 	return step(context, {
-		name: "kernel",
-		title: "kernel and modules",
-		recipe: [MODULES_LIST, "vm-assets/build/kernel.ts"],
+		name: choice.name,
+		title: choice.title,
+		recipe: [choice.modulesList, "vm-assets/build/kernel.ts"],
 		uses: [tools, tree],
-		make: (work) => extractKernel(context, tools, tree, work),
+		make: (work) => extractKernel({ context, tools, tree, list: choice.modulesList }, work),
 	});
 }
 
-async function extractKernel(context: Context, tools: Step, tree: Step, { dir, log }: Work): Promise<void> {
+interface Extraction {
+	readonly context: Context;
+	readonly tools: Step;
+	readonly tree: Step;
+	readonly list: string;
+}
+
+async function extractKernel({ context, tools, tree, list }: Extraction, { dir, log }: Work): Promise<void> {
 	const from = join(tree.dir, "tree");
 	const version = kernelVersion(from);
 	copyFileSync(join(from, "boot", `vmlinuz-${version}`), join(dir, KERNEL.image));
@@ -59,14 +76,14 @@ async function extractKernel(context: Context, tools: Step, tree: Step, { dir, l
 	mkdirSync(join(dir, "index"));
 	await inTree({ tree: toolsTree(tools), argv: index, mounts }, { log });
 	const chosen = resolveModules(
-		parseList(readFileSync(join(context.repo, MODULES_LIST), "utf8")),
+		parseList(readFileSync(join(context.repo, list), "utf8")),
 		readFileSync(join(dir, "index", modules, "modules.dep"), "utf8"),
 		readFileSync(join(dir, "index", modules, "modules.softdep"), "utf8"),
 		readFileSync(join(source, "modules.builtin"), "utf8"),
 	);
 	if (chosen.missing.length > 0) {
 		throw new Fault(`kernel ${version} has no module ${chosen.missing.join(", ")}`, {
-			fix: `Correct ${MODULES_LIST}.`,
+			fix: `Correct ${list}.`,
 		});
 	}
 	const target = join(dir, KERNEL.modules, modules);

@@ -4,6 +4,7 @@ import { hostPlatform } from "../host/facts.ts";
 import { type Bdf, parseBdf } from "../vfio/bdf.ts";
 import { shown } from "../vfio/text.ts";
 import type { Context } from "./context.ts";
+import { printError } from "./output.ts";
 
 export interface GpuFlags {
 	readonly action?: string;
@@ -16,6 +17,7 @@ export interface GpuFlags {
 export async function gpu(context: Context, flags: GpuFlags): Promise<number> {
 	if (flags.action === undefined) return await (await import("./gpu-routes.ts")).gpuRoutes(context, flags);
 	requireLinux(flags.action);
+	if (flags.action !== "restore") await tellLeftovers(context, flags);
 	switch (flags.action) {
 		case "list":
 			return (await import("./gpu-list.ts")).gpuList(context, flags);
@@ -31,6 +33,13 @@ export async function gpu(context: Context, flags: GpuFlags): Promise<number> {
 				exitCode: EXIT.usage,
 			});
 	}
+}
+
+/** What a killed run has left; a card that is asked for here is put right by that. */
+async function tellLeftovers({ env }: Context, { action, bdf }: GpuFlags): Promise<void> {
+	const { tendLeftovers } = await import("../vfio/pending.ts");
+	const except = action === "apply" && bdf !== undefined ? parseBdf(bdf) : null;
+	await tendLeftovers({ env, warn: (text) => printError(`virtualghost: warning: ${text}\n`), except });
 }
 
 function requireLinux(action: string): void {

@@ -32,6 +32,10 @@ export function judgeGroup(host: PciHost, group: IommuGroup, slot: string): Obst
 		const text = `IOMMU group ${group.id} holds parts of the chipset, which the host cannot do without: ${listed(names)}`;
 		found.push(hard("chipset", text, MOVE));
 	}
+	if (group.firmwareMemory) {
+		const text = `the firmware keeps memory for a device of IOMMU group ${group.id} (RMRR); most kernels refuse to pass such a group`;
+		found.push(forceable("firmware-memory", text, "update the firmware, or switch off what it does with this device"));
+	}
 	found.push(...functions.flatMap(judgeMember));
 	return found;
 }
@@ -47,8 +51,8 @@ function judgeMember(func: PciFunction): Obstacle[] {
 		found.push(hard("driver-name", text, "clear it as root: echo > /sys/bus/pci/devices/ADDRESS/driver_override"));
 	}
 	if (func.virtualFunctions > 0) {
-		const text = `${func.bdf} feeds ${func.virtualFunctions} virtual functions (SR-IOV), which vanish with it`;
-		found.push(forceable("virtual-functions", text, `pass one of them instead, or write 0 to its sriov_numvfs`));
+		const text = `${func.bdf} has virtual functions (SR-IOV, ${func.virtualFunctions} of them), which vanish with it`;
+		found.push(forceable("virtual-functions", text, "pass one of them instead, or write 0 to its sriov_numvfs"));
 	}
 	return found;
 }

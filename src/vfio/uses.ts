@@ -52,12 +52,13 @@ function defaultInterfaces(files: Files): Set<string> {
 }
 
 /** Bridges, bonds and VLANs lead to the interfaces below them. */
-function behindInterface(files: Files, name: string, levels = 8): Bdf[] {
-	if (!isInterfaceName(name) || levels === 0) return [];
+function behindInterface(files: Files, name: string, seen = new Set<string>()): Bdf[] {
+	if (!isInterfaceName(name) || seen.has(name)) return [];
+	seen.add(name);
 	const own = bdfsInPath(files.real(`/sys/class/net/${name}`) ?? "");
 	if (own.length > 0) return own;
 	const lower = (files.list(`/sys/class/net/${name}`) ?? []).filter((entry) => entry.startsWith("lower_"));
-	return lower.flatMap((entry) => behindInterface(files, entry.slice("lower_".length), levels - 1));
+	return lower.flatMap((entry) => behindInterface(files, entry.slice("lower_".length), seen));
 }
 
 function isInterfaceName(name: string): boolean {
@@ -77,7 +78,7 @@ function findKeyboards(files: Files): FoundUse[] {
 				.find((line) => line.startsWith(start))
 				?.slice(start.length) ?? "";
 		const keys = field("B: KEY=").trim().split(" ").at(-1) ?? "";
-		if (!/f{6}[ef]$/.test(keys)) continue;
+		if (!/f{7}[ef]$/.test(keys)) continue;
 		const what = field("N: Name=").replace(/^"|"$/g, "");
 		// The path under /sys has no links in it.
 		for (const bdf of bdfsInPath(field("S: Sysfs=").trim())) found.push({ bdf, use: { kind: "keyboard", what } });

@@ -4,6 +4,7 @@ import { EXIT } from "../errors.ts";
 import { runningInstances } from "../vm/registry.ts";
 import type { Context } from "./context.ts";
 import { helpOf } from "./help-texts.ts";
+import { GPU_ACTIONS } from "./options.ts";
 import { print } from "./output.ts";
 import { VERB_NAMES, VERBS_WITH_NAME } from "./parse.ts";
 
@@ -69,6 +70,7 @@ async function allFor(
 	if (typed.startsWith("-")) return await flagsOf(verb);
 	if (verb === undefined) return before.length === 0 ? VERB_NAMES : [];
 	if (verb === "completion") return SHELLS;
+	if (verb === "gpu") return before.at(-1) === "gpu" ? GPU_ACTIONS : [];
 	if (verb === "cp") return running.map((name) => `${name}:`);
 	const hasName = before.some((word) => running.includes(word));
 	return VERBS_WITH_NAME.includes(verb) && !hasName ? running : [];

@@ -127,6 +127,23 @@ export function configOptions(parser: Argv) {
 		.option("init", { type: "boolean", default: false, describe: "Write a commented example file" });
 }
 
+export const GPU_ACTIONS = ["list", "plan", "apply", "restore"] as const;
+
+export function gpuOptions(parser: Argv) {
+	return jsonOption(parser)
+		.positional("action", {
+			type: "string",
+			choices: GPU_ACTIONS,
+			describe: "list the cards, plan (show what apply does), apply (hand over), restore (give back)",
+		})
+		.positional("bdf", { type: "string", describe: "The card's address: 01:00.0 or 0000:01:00.0" })
+		.option("force", {
+			type: "boolean",
+			default: false,
+			describe: "With apply: in spite of the obstacles that may be overridden",
+		});
+}
+
 export function versionOptions(parser: Argv) {
 	return jsonOption(parser).option("assets", { type: "boolean", default: false, describe: "Show what is embedded" });
 }

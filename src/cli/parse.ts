@@ -14,7 +14,8 @@ type Flags = Readonly<Record<string, unknown>> & { readonly command: readonly (s
 interface Verb {
 	/** As yargs wants it, positionals included; an alias `$0` marks the default. */
 	readonly usage: string | readonly string[];
-	readonly does: string;
+	/** Null hides it from help and completion: it is for the launcher's own children. */
+	readonly does: string | null;
 	readonly options: (parser: Argv) => Argv;
 	/** Each verb is loaded when it is called for: the start must not pay for the others. Resolves with the exit code. */
 	readonly run: (context: Context, flags: never) => Promise<number>;
@@ -92,6 +93,25 @@ const VERBS: readonly Verb[] = [
 		run: async (context, flags) => (await import("./screenshot.ts")).screenshot(context, flags),
 	},
 	{
+		// For the launcher itself: see host/gl.ts.
+		usage: "gl-probe <api>",
+		does: null,
+		options: (parser) => parser.positional("api", { type: "string", demandOption: true }),
+		run: async (_context, flags) => (await import("./gl-probe.ts")).glProbe(flags),
+	},
+	{
+		usage: "gpu [action] [bdf]",
+		does: "Show the ways to graphics; list, plan, apply, restore: hand a graphics card to the machine (Linux)",
+		options: options.gpuOptions,
+		run: async (context, flags) => (await import("./gpu.ts")).gpu(context, flags),
+	},
+	{
+		usage: "doctor",
+		does: "Show what this host offers, what a start would choose, and what would make it better",
+		options: options.jsonOption,
+		run: async (context, flags) => (await import("./doctor.ts")).doctor(context, flags),
+	},
+	{
 		usage: "config",
 		does: "Show where the configuration is, what is in force, or write an example",
 		options: options.configOptions,
@@ -117,7 +137,9 @@ const VERBS: readonly Verb[] = [
 	},
 ];
 
-export const VERB_NAMES: readonly string[] = VERBS.map(({ usage }) => firstWord(usage));
+export const VERB_NAMES: readonly string[] = VERBS.filter(({ does }) => does !== null).map(({ usage }) =>
+	firstWord(usage),
+);
 
 /** Those that take a machine's name. */
 export const VERBS_WITH_NAME: readonly string[] = [
@@ -157,7 +179,8 @@ export function createParser(
 	for (const verb of VERBS) {
 		parser.command(
 			verb.usage,
-			verb.does,
+			// The types know `false` in an overload of its own only.
+			(verb.does ?? false) as string,
 			(each) => verb.options(each),
 			async (flags) => {
 				refuseRepeated(flags);

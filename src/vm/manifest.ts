@@ -5,7 +5,7 @@ const packageVersion = z.object({ name: z.string(), version: z.string() });
 
 const asset = z.object({
 	/** File name in `dist/assets/<arch>/` and key of the embedded file. */
-	name: z.enum(["kernel", "initramfs", "root", "guest", "qemu"]),
+	name: z.enum(["kernel", "initramfs", "root", "guest", "qemu", "pciids"]),
 	file: z.string(),
 	/** Size in bytes and SHA-256 of the file as embedded. */
 	bytes: z.number().int().positive(),
@@ -37,6 +37,7 @@ export const manifestSchema = z.object({
 		root: z.array(packageVersion),
 		kernel: z.array(packageVersion),
 		qemu: z.array(packageVersion),
+		pciids: z.array(packageVersion).optional(),
 	}),
 });
 

@@ -20,6 +20,7 @@ import { INITRAMFS, initramfsStep } from "./initramfs.ts";
 import { KERNEL, kernelStep } from "./kernel.ts";
 import { type AssetFiles, makeManifest } from "./manifest.ts";
 import { muslStep } from "./musl.ts";
+import { PCI_IDS, pciIdsStep } from "./pci-ids.ts";
 import { QEMU, qemuStep } from "./qemu.ts";
 import { ROOT, rootStep } from "./root.ts";
 import { toolsStep } from "./tools.ts";
@@ -37,10 +38,11 @@ export async function buildAgent(context: Context): Promise<Step> {
 export async function buildAssets(context: Context): Promise<Manifest> {
 	requireLinux(context.arch);
 	const tools = await toolsStep(context);
-	const [boot, root, qemu] = await allOrFirstFault([
+	const [boot, root, qemu, pciIds] = await allOrFirstFault([
 		makeBootParts(context, tools),
 		rootStep(context, tools),
 		qemuStep(context, tools),
+		pciIdsStep(context),
 	]);
 	const { kernel, initramfs, guest } = boot;
 	const files: AssetFiles = {
@@ -49,14 +51,15 @@ export async function buildAssets(context: Context): Promise<Manifest> {
 		root: packedImage(join(root.dir, ROOT.image)).archive,
 		guest: packedImage(join(guest.dir, GUEST)).archive,
 		qemu: join(qemu.dir, QEMU.archive),
+		pciids: join(pciIds.dir, PCI_IDS.archive),
 	};
-	const steps = { kernel, root, qemu };
+	const steps = { kernel, root, qemu, pciIds };
 	const manifest = await step(context, {
 		name: "manifest",
 		title: "manifest",
 		recipe: ["vm-assets/build/manifest.ts", "src/vm/manifest.ts", "package.json"],
 		parameters: { bun: Bun.version, commit: commitOf(context.repo) },
-		uses: [kernel, initramfs, root, guest, qemu],
+		uses: [kernel, initramfs, root, guest, qemu, pciIds],
 		make: async ({ dir }) => {
 			const made = await makeManifest(context, files, steps, commitOf(context.repo));
 			writeFileSync(join(dir, "manifest.json"), `${JSON.stringify(made, null, "\t")}\n`);

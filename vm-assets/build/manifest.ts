@@ -8,6 +8,7 @@ import type { Context } from "./context.ts";
 import { packedImage } from "./erofs.ts";
 import { hashFile } from "./hash.ts";
 import { KERNEL } from "./kernel.ts";
+import { PCI_IDS } from "./pci-ids.ts";
 import { QEMU, type QemuInfo } from "./qemu.ts";
 import { ROOT, type RootInfo } from "./root.ts";
 
@@ -17,6 +18,7 @@ export interface DescribedSteps {
 	readonly kernel: Step;
 	readonly root: Step;
 	readonly qemu: Step;
+	readonly pciIds: Step;
 }
 
 export async function makeManifest(
@@ -47,6 +49,7 @@ export async function makeManifest(
 			root: root.packages,
 			kernel: readJson(join(steps.kernel.dir, KERNEL.packages)),
 			qemu: qemu.packages,
+			pciids: readJson(join(steps.pciIds.dir, PCI_IDS.packages)),
 		},
 	});
 }

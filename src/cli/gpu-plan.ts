@@ -50,12 +50,12 @@ export function reportPlan(host: PciHost, gpu: Bdf, asker: Asker, nameOf: NameOf
 	};
 }
 
-export function describePlanReport({ address, card, verdict, obstacles, plan }: PlanReport): string {
+export function describePlanReport({ address, card, verdict, obstacles, plan, needsRoot }: PlanReport): string {
 	const lines = [
 		`${address}${card === null ? "" : `  ${functionName(card)}`}`,
 		`  verdict       ${verdict}`,
 		...(obstacles.length === 0 ? [] : ["  why not:", ...describeObstacles(obstacles)]),
-		...(plan === null ? [] : describePlan(plan)),
+		...(plan === null ? [] : describePlan(plan, needsRoot, verdict !== "cannot be passed")),
 	];
 	return `${lines.join("\n")}\n`;
 }

@@ -55,7 +55,8 @@ export function describeObstacles(obstacles: readonly Obstacle[]): string[] {
 	return obstacles.flatMap(({ text, fix, forceable }) => [`    ${forceable ? "!" : "x"} ${text}`, `      try: ${fix}`]);
 }
 
-export function describePlan(plan: PassthroughPlan): string[] {
+/** `needsRoot`: the steps go through the root helper. `possible`: nothing keeps them from being done. */
+export function describePlan(plan: PassthroughPlan, needsRoot: boolean, possible: boolean): string[] {
 	const { functions, passed, steps, losses, node } = plan;
 	const lines = [`  to the guest  ${listed(passed, 8)}`];
 	if (plan.prebound) {
@@ -64,7 +65,11 @@ export function describePlan(plan: PassthroughPlan): string[] {
 		);
 		return lines;
 	}
-	lines.push("  steps, as root (pkexec or sudo asks):", ...numbered(steps.map(describeStep)));
+	const root = needsRoot ? "for which root is needed (pkexec or sudo asks)" : "for which you are root";
+	lines.push(
+		`  steps, ${root}${possible ? "" : ", if nothing stood in the way"}:`,
+		...numbered(steps.map(describeStep)),
+	);
 	const returning = [...functions].reverse().map(({ bdf, driver }) => `${bdf} to ${backTo(driver)}`);
 	lines.push("  afterwards, whatever happens:", ...returning.map((line) => `    ${line}`));
 	lines.push(
@@ -105,7 +110,7 @@ function virtualOf({ physicalFunction }: CardReport): string {
 
 function driverOf({ driver, driverOverride }: CardReport): string {
 	const name = driver === null ? "none" : shown(driver);
-	return driverOverride === null ? name : `${name} (driver_override ${shown(driverOverride)}, put back afterwards)`;
+	return driverOverride === null ? name : `${name} (driver_override ${shown(driverOverride)})`;
 }
 
 function connector({ name, status, enabled }: CardReport["connectors"][number]): string {

@@ -12,18 +12,19 @@ interface Mount {
 	readonly source: string;
 }
 
-/** Stacks of device mapper, RAID and loop devices are a few levels high. */
-const LEVELS_MAX = 16;
-
 export function findDiskUses(files: Files): FoundUse[] {
 	const mounts = readMounts(files);
 	const found: FoundUse[] = [];
 	for (const mount of mounts) {
 		const kind = mount.point === "/" ? "root" : "mount";
-		for (const bdf of behindMount(files, mounts, mount)) found.push({ bdf, use: { kind, what: mount.point } });
+		const walk = new Walk(files, mounts);
+		walk.mount(mount);
+		for (const bdf of walk.found) found.push({ bdf, use: { kind, what: mount.point } });
 	}
 	for (const path of readSwaps(files)) {
-		for (const bdf of behindSwap(files, mounts, path)) found.push({ bdf, use: { kind: "swap", what: path } });
+		const walk = new Walk(files, mounts);
+		walk.nodeOrFile(path);
+		for (const bdf of walk.found) found.push({ bdf, use: { kind: "swap", what: path } });
 	}
 	return found;
 }
@@ -58,75 +59,86 @@ function unescapeOctal(text: string): string {
 	return text.replace(/\\([0-3][0-7]{2})/g, (_, code: string) => String.fromCharCode(Number.parseInt(code, 8)));
 }
 
-function behindMount(files: Files, mounts: readonly Mount[], { device, source }: Mount): Set<Bdf> {
-	if (/^\d+:\d+$/.test(device) && !device.startsWith("0:")) {
-		const path = files.real(`/sys/dev/block/${device}`);
-		return path === null ? new Set() : behindBlock(files, mounts, path);
+/** From a file system down to PCI functions, through partitions, device mapper, RAID, loop devices and NVMe's multipath heads. */
+class Walk {
+	readonly found = new Set<Bdf>();
+	/** Links may lead in circles while things come and go. */
+	readonly #seen = new Set<string>();
+	readonly #files: Files;
+	readonly #mounts: readonly Mount[];
+
+	constructor(files: Files, mounts: readonly Mount[]) {
+		this.#files = files;
+		this.#mounts = mounts;
 	}
-	// btrfs and bcachefs have anonymous numbers; bcachefs names all its devices, btrfs one.
-	const all = new Set<Bdf>();
-	for (const part of source.split(":").filter((each) => each.startsWith("/dev/"))) {
-		for (const path of withBtrfsSiblings(files, blockOfNode(files, part))) {
-			for (const bdf of behindBlock(files, mounts, path)) all.add(bdf);
+
+	mount({ device, source, point }: Mount): void {
+		if (!this.#isNew(`mount ${device} ${point}`)) return;
+		if (/^\d+:\d+$/.test(device) && !device.startsWith("0:")) {
+			this.#block(this.#files.real(`/sys/dev/block/${device}`));
+			return;
+		}
+		// btrfs and bcachefs have anonymous numbers; bcachefs names all its devices, btrfs one.
+		for (const node of source.split(":").filter((each) => each.startsWith("/dev/"))) {
+			for (const path of this.#withBtrfsSiblings(this.#blockOfNode(node))) this.#block(path);
 		}
 	}
-	return all;
-}
 
-/** `/dev/mapper/root` -> `/sys/devices/virtual/block/dm-0`. */
-function blockOfNode(files: Files, node: string): string | null {
-	const real = files.real(node);
-	return real === null ? null : files.real(`/sys/class/block/${posix.basename(real)}`);
-}
-
-function withBtrfsSiblings(files: Files, block: string | null): readonly string[] {
-	if (block === null) return [];
-	const name = posix.basename(block);
-	for (const id of files.list("/sys/fs/btrfs") ?? []) {
-		const folder = `/sys/fs/btrfs/${id}/devices`;
-		const members = files.list(folder) ?? [];
-		if (!members.includes(name)) continue;
-		return members.map((each) => files.real(`${folder}/${each}`)).filter((path) => path !== null);
+	/** Swap space is either. */
+	nodeOrFile(path: string): void {
+		const block = path.startsWith("/dev/") ? this.#blockOfNode(path) : null;
+		if (block === null) this.#file(path);
+		else this.#block(block);
 	}
-	return [block];
-}
 
-/** Follows partitions, device mapper, RAID, loop devices and NVMe's multipath heads down to PCI functions. */
-function behindBlock(files: Files, mounts: readonly Mount[], path: string, levels = LEVELS_MAX): Set<Bdf> {
-	const found = new Set(bdfsInPath(path));
-	if (levels === 0) return found;
-	const follow = (next: string | null) => {
-		if (next === null || next === path) return;
-		for (const bdf of behindBlock(files, mounts, next, levels - 1)) found.add(bdf);
-	};
-	if (found.size > 0) return found;
-	// A partition's parent has them.
-	for (const each of [path, posix.dirname(path)]) {
-		for (const slave of files.list(`${each}/slaves`) ?? []) follow(files.real(`${each}/slaves/${slave}`));
-		const backing = files.read(`${each}/loop/backing_file`)?.replace(/\n$/, "");
-		if (backing !== undefined) for (const bdf of behindFile(files, mounts, backing)) found.add(bdf);
+	/** A file lies on the file system with the longest mount point above it; the last mounted one there counts. */
+	#file(path: string): void {
+		let best: Mount | null = null;
+		for (const mount of this.#mounts) {
+			const holds = path === mount.point || path.startsWith(mount.point === "/" ? "/" : `${mount.point}/`);
+			if (holds && mount.point.length >= (best?.point.length ?? 0)) best = mount;
+		}
+		if (best !== null) this.mount(best);
 	}
-	const subsystem = /^(\/sys\/devices\/virtual\/nvme-subsystem\/[^/]+)\//.exec(path)?.[1];
-	if (subsystem !== undefined) {
-		const controllers = (files.list(subsystem) ?? []).filter((name) => /^nvme\d+$/.test(name));
-		for (const name of controllers) follow(files.real(`${subsystem}/${name}`));
-	}
-	return found;
-}
 
-function behindSwap(files: Files, mounts: readonly Mount[], path: string): Set<Bdf> {
-	const block = path.startsWith("/dev/") ? blockOfNode(files, path) : null;
-	return block === null ? behindFile(files, mounts, path) : behindBlock(files, mounts, block);
-}
-
-/** A file lies on the file system with the longest mount point above it; the last mounted one there counts. */
-function behindFile(files: Files, mounts: readonly Mount[], path: string): Set<Bdf> {
-	let best: Mount | null = null;
-	for (const mount of mounts) {
-		const holds = path === mount.point || path.startsWith(mount.point === "/" ? "/" : `${mount.point}/`);
-		if (holds && mount.point.length >= (best?.point.length ?? 0)) best = mount;
+	#block(path: string | null): void {
+		if (path === null || !this.#isNew(path)) return;
+		const above = bdfsInPath(path);
+		for (const bdf of above) this.found.add(bdf);
+		if (above.length > 0) return;
+		// A partition's parent has what a partition has not.
+		for (const each of [path, posix.dirname(path)]) {
+			for (const slave of this.#files.list(`${each}/slaves`) ?? []) {
+				this.#block(this.#files.real(`${each}/slaves/${slave}`));
+			}
+			const backing = this.#files.read(`${each}/loop/backing_file`)?.replace(/\n$/, "");
+			if (backing !== undefined) this.#file(backing);
+		}
+		const subsystem = /^(\/sys\/devices\/virtual\/nvme-subsystem\/[^/]+)\//.exec(path)?.[1];
+		if (subsystem === undefined) return;
+		const controllers = (this.#files.list(subsystem) ?? []).filter((name) => /^nvme\d+$/.test(name));
+		for (const name of controllers) this.#block(this.#files.real(`${subsystem}/${name}`));
 	}
-	// A loop device on itself is no file system that exists, but mountinfo is read while it changes.
-	const rest = mounts.filter((mount) => mount !== best);
-	return best === null ? new Set() : behindMount(files, rest, best);
+
+	/** `/dev/mapper/root` -> `/sys/devices/virtual/block/dm-0`. */
+	#blockOfNode(node: string): string | null {
+		const real = this.#files.real(node);
+		return real === null ? null : this.#files.real(`/sys/class/block/${posix.basename(real)}`);
+	}
+
+	#withBtrfsSiblings(block: string | null): readonly (string | null)[] {
+		if (block === null) return [];
+		for (const id of this.#files.list("/sys/fs/btrfs") ?? []) {
+			const folder = `/sys/fs/btrfs/${id}/devices`;
+			const members = this.#files.list(folder) ?? [];
+			if (members.includes(posix.basename(block))) return members.map((each) => this.#files.real(`${folder}/${each}`));
+		}
+		return [block];
+	}
+
+	#isNew(what: string): boolean {
+		if (this.#seen.has(what)) return false;
+		this.#seen.add(what);
+		return true;
+	}
 }

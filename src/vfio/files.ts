@@ -37,7 +37,11 @@ export function hostFiles(root = ""): Files {
 				const found = realpathSync(at(path));
 				return found.startsWith(root) ? found.slice(root.length) || "/" : null;
 			}),
-		mayOpen: (path) => orNull(() => accessSync(at(path), constants.R_OK | constants.W_OK)) !== null,
+		mayOpen: (path) =>
+			orNull(() => {
+				accessSync(at(path), constants.R_OK | constants.W_OK);
+				return true;
+			}) === true,
 	};
 }
 

@@ -35,7 +35,7 @@ export function findNames(list: string, vendor: string, device: string): PciName
 function endOfVendor(text: string, from: number): number {
 	for (let at = text.indexOf("\n", from); at >= 0; at = text.indexOf("\n", at + 1)) {
 		const next = text[at + 1];
-		if (next !== "\t" && next !== "#" && next !== "\n" && next !== undefined) return at;
+		if (next !== undefined && !"\t#\r\n".includes(next)) return at;
 	}
 	return text.length;
 }

@@ -47,8 +47,8 @@ function judgeMember(func: PciFunction): Obstacle[] {
 		found.push(hard("driver-name", text, "clear it as root: echo > /sys/bus/pci/devices/ADDRESS/driver_override"));
 	}
 	if (func.virtualFunctions > 0) {
-		const text = `${func.bdf} feeds ${func.virtualFunctions} virtual functions (SR-IOV), which vanish with it`;
-		found.push(forceable("virtual-functions", text, `pass one of them instead, or write 0 to its sriov_numvfs`));
+		const text = `${func.bdf} has virtual functions (SR-IOV, ${func.virtualFunctions} of them), which vanish with it`;
+		found.push(forceable("virtual-functions", text, "pass one of them instead, or write 0 to its sriov_numvfs"));
 	}
 	return found;
 }

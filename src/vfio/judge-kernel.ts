@@ -15,6 +15,11 @@ export function judgeKernel(kernel: KernelFacts): Obstacle[] {
 			"after an update of the kernel restart this system; else install the package with the kernel's other modules, or a kernel built with VFIO";
 		found.push(hard("no-vfio-module", text, fix));
 	}
+	// Until the module is loaded a placeholder may stand there that is root's; udev opens it to all.
+	if (kernel.vfioPci === "loaded" && kernel.container === "refused") {
+		const fix = "as root: chmod 0666 /dev/vfio/vfio, as it is by default; it opens no device by itself";
+		found.push(hard("vfio-container", "you may not open /dev/vfio/vfio", fix));
+	}
 	if (kernel.interruptRemapping === "off" && !kernel.unsafeInterrupts) {
 		const text = "there is no interrupt remapping: a hostile guest could send the host interrupts and take it over";
 		const fix =

@@ -13,7 +13,11 @@ export interface KernelFacts {
 	readonly interruptRemapping: "on" | "off" | "exempt";
 	/** vfio_iommu_type1 was told to do without interrupt remapping. */
 	readonly unsafeInterrupts: boolean;
+	/** `/dev/vfio/vfio`, which is everybody's unless somebody has changed that. */
+	readonly container: "absent" | "usable" | "refused";
 }
+
+const CONTAINER = "/dev/vfio/vfio";
 
 export function readKernel(files: Files): KernelFacts {
 	const release = files.read("/proc/sys/kernel/osrelease")?.trim() ?? "";
@@ -26,6 +30,7 @@ export function readKernel(files: Files): KernelFacts {
 		interruptRemapping: readRemapping(files),
 		unsafeInterrupts:
 			files.read("/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts")?.trim().toUpperCase() === "Y",
+		container: files.real(CONTAINER) === null ? "absent" : files.mayOpen(CONTAINER) ? "usable" : "refused",
 	};
 }
 

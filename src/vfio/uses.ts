@@ -52,12 +52,13 @@ function defaultInterfaces(files: Files): Set<string> {
 }
 
 /** Bridges, bonds and VLANs lead to the interfaces below them. */
-function behindInterface(files: Files, name: string, levels = 8): Bdf[] {
-	if (!isInterfaceName(name) || levels === 0) return [];
+function behindInterface(files: Files, name: string, seen = new Set<string>()): Bdf[] {
+	if (!isInterfaceName(name) || seen.has(name)) return [];
+	seen.add(name);
 	const own = bdfsInPath(files.real(`/sys/class/net/${name}`) ?? "");
 	if (own.length > 0) return own;
 	const lower = (files.list(`/sys/class/net/${name}`) ?? []).filter((entry) => entry.startsWith("lower_"));
-	return lower.flatMap((entry) => behindInterface(files, entry.slice("lower_".length), levels - 1));
+	return lower.flatMap((entry) => behindInterface(files, entry.slice("lower_".length), seen));
 }
 
 function isInterfaceName(name: string): boolean {

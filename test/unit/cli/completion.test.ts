@@ -17,6 +17,8 @@ test("running machines where a name belongs, once", async () => {
 	expect(await complete("cp", "b")).toEqual(["brave-otter:"]);
 	expect(await complete("list", "")).toEqual([]);
 	expect(await complete("completion", "")).toEqual([...SHELLS].sort());
+	expect(await complete("gpu", "")).toEqual(["apply", "list", "plan", "restore"]);
+	expect(await complete("gpu", "plan", "")).toEqual([]);
 });
 
 test("each verb's own flags, and the values of those that have a list", async () => {

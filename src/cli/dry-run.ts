@@ -12,11 +12,16 @@ import type { Context } from "./context.ts";
 import { findHost } from "./host.ts";
 import { chooseQemu, imagePaths, keyOfHost } from "./open-run.ts";
 import { print, printError } from "./output.ts";
+import { plannedFunctions } from "./passthrough.ts";
 
 /** Stands for the instance's name, which is made at start. */
 const INSTANCE_PLACEHOLDER = "00000000";
 
-export function dryRun(context: Context, config: Config, flags: { json: boolean; headless: boolean }): number {
+export function dryRun(
+	context: Context,
+	config: Config,
+	flags: { json: boolean; headless: boolean; force: boolean },
+): number {
 	const facts = gatherHostFacts(context.env);
 	const seesDisplay = facts.platform !== "linux" || facts.display.x11 !== null || facts.display.wayland !== null;
 	const headless = flags.headless || !seesDisplay;
@@ -35,6 +40,7 @@ export function dryRun(context: Context, config: Config, flags: { json: boolean;
 			hostKey: keyOfHost(context, config, qemu.facts.version),
 			report: { detail: () => {} },
 		}),
+		passthrough: plannedFunctions({ config, host, force: flags.force }),
 		instanceFolder,
 		channels: host.platform === "win32" ? tcpPlaceholders() : inheritedChannels(),
 		credentialFiles: credentialPaths(instanceFolder),

@@ -1,9 +1,11 @@
 /** `virtualghost gpu`: the graphics cards of this system, and handing one to a guest (Linux). */
-import { EXIT, Fault } from "../errors.ts";
+import { EXIT, Fault, printable } from "../errors.ts";
 import { hostPlatform } from "../host/facts.ts";
 import { type Bdf, parseBdf } from "../vfio/bdf.ts";
+import { tendLeftovers } from "../vfio/pending.ts";
 import { shown } from "../vfio/text.ts";
 import type { Context } from "./context.ts";
+import { printError } from "./output.ts";
 
 export interface GpuFlags {
 	readonly action?: string;
@@ -16,6 +18,12 @@ export interface GpuFlags {
 export async function gpu(context: Context, flags: GpuFlags): Promise<number> {
 	if (flags.action === undefined) return (await import("./gpu-routes.ts")).gpuRoutes(context, flags);
 	requireLinux(flags.action);
+	if (flags.action !== "restore") {
+		await tendLeftovers({
+			env: context.env,
+			warn: (text) => printError(`virtualghost: warning: ${printable(text)}\n`),
+		});
+	}
 	switch (flags.action) {
 		case "list":
 			return (await import("./gpu-list.ts")).gpuList(context, flags);

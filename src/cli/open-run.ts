@@ -24,7 +24,7 @@ export interface RunWishes {
 	readonly headless: boolean;
 	readonly name?: string | undefined;
 	/** PCI functions that were taken from the host for this guest. */
-	readonly passthrough?: readonly string[];
+	readonly passthrough?: readonly string[] | undefined;
 }
 
 export interface OpenRun extends AsyncDisposable {

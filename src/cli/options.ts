@@ -28,6 +28,11 @@ export function runOptions(parser: Argv) {
 			default: [],
 			describe: "Forward a port of this host: [ip:]host:guest",
 		})
+		.option("force", {
+			type: "boolean",
+			default: false,
+			describe: "With --gpu and a card's address: in spite of the obstacles that may be overridden",
+		})
 		.option("rm", { type: "boolean", default: false, describe: "As for docker; a machine is always removed" })
 		.option("headless-test", {
 			type: "boolean",
@@ -146,4 +151,11 @@ export function gpuOptions(parser: Argv) {
 
 export function versionOptions(parser: Argv) {
 	return jsonOption(parser).option("assets", { type: "boolean", default: false, describe: "Show what is embedded" });
+}
+
+/** The verb itself reads the command line, and refuses what is not of its grammar. */
+export function gpuHelperOptions(parser: Argv) {
+	return parser
+		.positional("words", { type: "string", array: true })
+		.option("force", { type: "boolean", default: false });
 }

@@ -14,8 +14,8 @@ type Flags = Readonly<Record<string, unknown>> & { readonly command: readonly (s
 interface Verb {
 	/** As yargs wants it, positionals included; an alias `$0` marks the default. */
 	readonly usage: string | readonly string[];
-	/** Null hides it from help and completion: it is for the launcher's own children. */
-	readonly does: string | null;
+	/** False: no help and no completion knows of it. */
+	readonly does: string | false;
 	readonly options: (parser: Argv) => Argv;
 	/** Each verb is loaded when it is called for: the start must not pay for the others. Resolves with the exit code. */
 	readonly run: (context: Context, flags: never) => Promise<number>;
@@ -93,13 +93,6 @@ const VERBS: readonly Verb[] = [
 		run: async (context, flags) => (await import("./screenshot.ts")).screenshot(context, flags),
 	},
 	{
-		// For the launcher itself: see host/gl.ts.
-		usage: "gl-probe <api>",
-		does: null,
-		options: (parser) => parser.positional("api", { type: "string", demandOption: true }),
-		run: async (_context, flags) => (await import("./gl-probe.ts")).glProbe(flags),
-	},
-	{
 		usage: "gpu [action] [bdf]",
 		does: "Show the ways to graphics; list, plan, apply, restore: hand a graphics card to the machine (Linux)",
 		options: options.gpuOptions,
@@ -135,9 +128,22 @@ const VERBS: readonly Verb[] = [
 		options: options.versionOptions,
 		run: async (context, flags) => (await import("./version.ts")).version(context.embedded, flags),
 	},
+	{
+		// For the launcher itself: see host/gl.ts.
+		usage: "gl-probe <api>",
+		does: false,
+		options: (parser) => parser.positional("api", { type: "string", demandOption: true }),
+		run: async (_context, flags) => (await import("./gl-probe.ts")).glProbe(flags),
+	},
+	{
+		usage: "gpu-helper [words..]",
+		does: false,
+		options: options.gpuHelperOptions,
+		run: async () => (await import("./gpu-helper.ts")).gpuHelper(process.argv.slice(2)),
+	},
 ];
 
-export const VERB_NAMES: readonly string[] = VERBS.filter(({ does }) => does !== null).map(({ usage }) =>
+export const VERB_NAMES: readonly string[] = VERBS.filter(({ does }) => does !== false).map(({ usage }) =>
 	firstWord(usage),
 );
 
@@ -179,8 +185,8 @@ export function createParser(
 	for (const verb of VERBS) {
 		parser.command(
 			verb.usage,
-			// The types know `false` in an overload of its own only.
-			(verb.does ?? false) as string,
+			// Its types forget that false hides a command.
+			verb.does as string,
 			(each) => verb.options(each),
 			async (flags) => {
 				refuseRepeated(flags);

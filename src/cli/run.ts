@@ -7,6 +7,8 @@ import { surviveParent } from "../host/parent.ts";
 import { Interrupts, interruptExitCode, rejectOn } from "../interrupts.ts";
 import { decide, inheritedChannels } from "../plan/decide.ts";
 import type { HostFacts } from "../plan/facts.ts";
+import { isPassthrough } from "../plan/gpu.ts";
+import { tendLeftovers } from "../vfio/pending.ts";
 import { judgeEnding } from "../vm/ending.ts";
 import { parseForward } from "../vm/forwards.ts";
 import { checkName } from "../vm/friendly-names.ts";
@@ -19,6 +21,7 @@ import { asLauncher, type CommandFlags, guestCommandLine } from "./guest-command
 import { headlessTest } from "./headless-test.ts";
 import { findHost } from "./host.ts";
 import { checkOwnImages, chooseQemu, imagePaths, type OpenRun, openRun, type RunWishes } from "./open-run.ts";
+import { takeCard } from "./passthrough.ts";
 import { createReport, type Report } from "./report.ts";
 import { type Serving, serve } from "./serve.ts";
 
@@ -29,6 +32,8 @@ export interface RunFlags extends CommandFlags, Readonly<Record<string, unknown>
 	readonly dryRun: boolean;
 	readonly name: string | undefined;
 	readonly detach: boolean;
+	/** With a card of the host's: in spite of the obstacles that may be overridden. */
+	readonly force: boolean;
 	/** `[ip:]host:guest` */
 	readonly publish: readonly string[];
 }
@@ -39,12 +44,15 @@ export async function run(context: Context, flags: RunFlags): Promise<number> {
 	const loaded = loadContextConfig(context, flags);
 	const headless = flags.headlessTest || (!isWindowWanted(loaded) && isScripted(flags));
 	const config = effectiveConfig(loaded, flags);
-	if (flags.dryRun) return dryRun(context, config, { json: flags.json, headless });
+	checkCardFlags(config, flags);
+	if (flags.dryRun) return dryRun(context, config, { json: flags.json, headless, force: flags.force });
 	const announce = flags.detach ? detachedAnnouncer(context.env) : null;
 	const host = findHost(context, config, headless);
 	checkBeforeWork(context, config, host, headless);
 	if (flags.detach && announce === null) return await detach(process.argv.slice(2), context.env);
 	const report = createReport(context);
+	const card = isPassthrough(config) ? config.gpu.mode : null;
+	await tendLeftovers({ env: context.env, warn: (text) => report.warn(text), except: card });
 	if (flags.headlessTest) return await headlessTest(context, config, host, report, flags);
 	const wishes: RunWishes = { config, host, headless, name: flags.name };
 	if (flags.command.length > 0) {
@@ -92,6 +100,16 @@ function checkFlags(flags: RunFlags): void {
 	flags.publish.forEach(parseForward);
 }
 
+function checkCardFlags(config: Config, flags: RunFlags): void {
+	const usage = (what: string, fix: string) => new Fault(what, { fix, exitCode: EXIT.usage });
+	if (!isPassthrough(config)) {
+		if (flags.force)
+			throw usage("--force belongs to --gpu with a card's address", "virtualghost gpu list shows the cards");
+		return;
+	}
+	if (flags.headlessTest) throw usage("--headless-test hands no card over", "use --gpu auto with it");
+}
+
 /** Finds what cannot work before anything is extracted or started. */
 function checkBeforeWork(context: Context, config: Config, host: HostFacts, headless: boolean): void {
 	checkOwnImages(config);
@@ -112,7 +130,8 @@ async function runMachine(
 	announce: Announce | null,
 ): Promise<number> {
 	using interrupts = new Interrupts();
-	await using opened = await openRun(context, wishes, report, interrupts.signal);
+	await using card = await takeCard(context, { ...wishes, force: flags.force }, report, interrupts.signal);
+	await using opened = await openRun(context, { ...wishes, passthrough: card?.plan.passed }, report, interrupts.signal);
 	const { machine } = opened;
 	await using serving = await serve(opened, flags.publish, interrupts);
 	const stopped = rejectOn(interrupts.signal).catch(() => "stopped" as const);
@@ -137,7 +156,8 @@ async function runMachine(
 async function runCommand(context: Context, wishes: RunWishes, report: Report, flags: RunFlags): Promise<number> {
 	const line = guestCommandLine(flags, context.env);
 	using interrupts = new Interrupts();
-	await using opened = await openRun(context, wishes, report, interrupts.signal);
+	await using card = await takeCard(context, { ...wishes, force: flags.force }, report, interrupts.signal);
+	await using opened = await openRun(context, { ...wishes, passthrough: card?.plan.passed }, report, interrupts.signal);
 	await using serving = await serve(opened, flags.publish, interrupts);
 	const { machine } = opened;
 	await Promise.race([machine.reach("agent", wishes.config.timeouts.bootSeconds * 1000), rejectOn(interrupts.signal)]);

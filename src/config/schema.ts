@@ -124,7 +124,7 @@ const WINDOW_KEYS = [
 		defaultDoc: "auto (virgl where the host's OpenGL is good enough, else software)",
 		doc: "How the guest draws",
 		detail:
-			"virgl uses the host's GPU, software draws on the guest's CPUs, none has no screen at all. A PCI address hands that card to the guest (Linux; `virtualghost gpu list`).",
+			"virgl uses the host's GPU, software the guest's CPUs, none has no screen; an address (Linux) hands a card over.",
 		env: "VIRTUALGHOST_GPU",
 		flag: "gpu",
 	}),

@@ -19,8 +19,18 @@ function flock(fd: number, operation: number): boolean {
 /** Takes the lock until this process ends. False where somebody holds it. Always true on Windows, which has no flock. */
 export function holdLock(path: string): boolean {
 	// Never closed: the descriptor is the lock. It is not inherited by children.
+	return openLocked(path) !== null;
+}
+
+/**
+ * Takes the lock until the descriptor is closed, here and in every child that was given it; null where somebody holds it. Nobody
+ * locks anything on Windows, which has no flock.
+ */
+export function openLocked(path: string): number | null {
 	const fd = openSync(path, "a", 0o600);
-	return process.platform === "win32" || flock(fd, LOCK_EX | LOCK_NB);
+	if (process.platform === "win32" || flock(fd, LOCK_EX | LOCK_NB)) return fd;
+	closeSync(fd);
+	return null;
 }
 
 /**

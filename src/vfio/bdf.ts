@@ -1,11 +1,14 @@
 /** What an address of a PCI function tells about its place. The grammar itself is the configuration's. */
-import { type PciAddress, parsePciAddress } from "../config/pci-address.ts";
+import { parsePciAddress } from "../config/pci-address.ts";
 
-export type Bdf = PciAddress;
-export const parseBdf = parsePciAddress;
+/** Canonical: lower case, with the domain, as in `/sys/bus/pci/devices`: `0000:01:00.0`. */
+export type Bdf = string;
+
+/** Accepts `01:00.0` and `0000:01:00.0` in any case; null for anything else. */
+export const parseBdf: (text: string) => Bdf | null = parsePciAddress;
 
 /** The name is an address exactly as the kernel writes it. */
-export function isBdf(name: string): name is Bdf {
+export function isBdf(name: string): boolean {
 	return parseBdf(name) === name;
 }
 

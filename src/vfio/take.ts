@@ -1,0 +1,148 @@
+/**
+ * Takes a card for one run, from the launcher's side: everything that can be found out without root comes first, then a root helper
+ * binds it, and gives it back when it is told to, or when the launcher dies.
+ */
+import { Fault } from "../errors.ts";
+import type { Bdf } from "./bdf.ts";
+import { problemOf } from "./bind.ts";
+import { discover } from "./discover.ts";
+import { hostFiles } from "./files.ts";
+import { isRestored } from "./give-back.ts";
+import type { HelperRequest } from "./grammar.ts";
+import { Helper } from "./helper.ts";
+import { judge, lockedMemoryLimit } from "./judge.ts";
+import { type Message, RELEASE, type RestoredCard, START } from "./messages.ts";
+import { holderNames } from "./node-holders.ts";
+import { pendingJournals } from "./pending.ts";
+import { type PassthroughPlan, planPassthrough } from "./plan.ts";
+import { INDENT, refusal } from "./refusal.ts";
+
+export interface HeldGpu extends AsyncDisposable {
+	readonly plan: PassthroughPlan;
+	/** Gives the card back. Call it when QEMU is gone; once is enough. @throws Fault if something did not come back */
+	release(): Promise<void>;
+}
+
+export interface TakeRequest {
+	readonly gpu: Bdf;
+	/** Go on in spite of obstacles that allow it. */
+	readonly force: boolean;
+	/** Of the guest; all of it will be locked. */
+	readonly memoryMiB: number;
+	readonly warn: (text: string) => void;
+	readonly stage: (text: string) => void;
+	readonly env: Readonly<Record<string, string | undefined>>;
+	/** Ends a question for the password, too. */
+	readonly signal: AbortSignal;
+}
+
+const MIB = 1024 * 1024;
+
+/**
+ * @throws Fault listing every obstacle, each with its fix, before anything is changed; the reason of `signal` if that is aborted,
+ * with everything given back
+ */
+export async function takeGpu(request: TakeRequest): Promise<HeldGpu> {
+	const { gpu, signal } = request;
+	const plan = checkedPlan(gpu, request.force, request.memoryMiB);
+	const pending = pendingJournals().filter(({ bdf, group }) => bdf === gpu || group === plan.group);
+	const holder = pending.find(({ state }) => state === "held");
+	if (holder) {
+		throw new Fault(`The GPU ${gpu} is taken`, {
+			why: `another run of virtualghost has it, or is just giving it back (process ${holder.pid})`,
+			fix: "wait for its end, or stop that machine (`virtualghost list`)",
+		});
+	}
+	// What a killed helper left looks as if it were meant to be so; the new one puts it right first.
+	const isLeftover = pending.some(({ state }) => state === "leftover");
+	if (plan.prebound && !isLeftover) return heldWithoutHelper(plan);
+	request.stage(`taking the GPU ${gpu} from the host`);
+	const ask: HelperRequest = { verb: "hold", gpu, force: request.force };
+	const helper = Helper.start(ask, request.env);
+	try {
+		await readiness(helper, ask, signal);
+		signal.throwIfAborted();
+		return heldBy(helper, plan, request);
+	} catch (error) {
+		await helper[Symbol.asyncDispose]();
+		throw error;
+	}
+}
+
+/** What can be seen without root says yes. `memoryMiB` null: no guest is to be started. @throws Fault */
+export function checkedPlan(gpu: Bdf, force: boolean, memoryMiB: number | null): PassthroughPlan {
+	const files = hostFiles();
+	const host = discover(files);
+	const uid = process.getuid?.() ?? 0;
+	const guestMemoryBytes = memoryMiB === null ? null : memoryMiB * MIB;
+	const memlockBytes = lockedMemoryLimit(files.read("/proc/self/limits") ?? "");
+	const fault = refusal(gpu, judge(host, gpu, { uid, memlockBytes, guestMemoryBytes }), force);
+	if (fault) throw fault;
+	return planPassthrough(host, gpu, uid);
+}
+
+/** Speaks with a helper until the card is bound. @throws Fault */
+export async function readiness(
+	helper: Helper,
+	request: HelperRequest,
+	signal: AbortSignal,
+): Promise<Extract<Message, { ready: unknown } | { bound: unknown }>> {
+	for (;;) {
+		const message = await helper.next(signal);
+		if (message === null) throw await helper.silence(request);
+		if ("hello" in message) helper.say(START);
+		else if ("ready" in message || "bound" in message) return message;
+		else if ("failed" in message) throw faultOf(message.failed);
+	}
+}
+
+function faultOf({ what, why, fix }: Extract<Message, { failed: unknown }>["failed"]): Fault {
+	return new Fault(what, { why, fix });
+}
+
+function heldWithoutHelper(plan: PassthroughPlan): HeldGpu {
+	return { plan, release: () => Promise.resolve(), [Symbol.asyncDispose]: () => Promise.resolve() };
+}
+
+function heldBy(helper: Helper, plan: PassthroughPlan, request: TakeRequest): HeldGpu {
+	let released: Promise<void> | null = null;
+	const release = () => {
+		released ??= releaseNow(helper, request);
+		return released;
+	};
+	return { plan, release, [Symbol.asyncDispose]: release };
+}
+
+/** @throws Fault */
+async function releaseNow(helper: Helper, { gpu, warn, stage }: TakeRequest): Promise<void> {
+	stage(`giving the GPU ${gpu} back to the host`);
+	helper.say(RELEASE);
+	helper.hangUp();
+	for (;;) {
+		const message = await helper.next();
+		if (message === null) {
+			throw new Fault(`The GPU ${gpu} was not given back`, {
+				why: "the helper that would have done it has died",
+				fix: `sudo virtualghost gpu restore ${gpu}`,
+			});
+		}
+		if ("waiting" in message)
+			warn(`the GPU ${gpu} is still in use by ${holderNames(message.waiting)}; it comes back after that`);
+		else if ("restored" in message) return checkRestored(message.restored);
+	}
+}
+
+/** @throws Fault that names every function that is not as it was */
+export function checkRestored(cards: readonly RestoredCard[]): void {
+	const failed = cards.filter((card) => !isRestored(card));
+	if (failed.length === 0) return;
+	throw new Fault(`${failed.map(({ gpu }) => gpu).join(", ")}: not everything came back`, {
+		why: failed
+			.flatMap(({ gpu, problem, functions }) => [
+				...(problem === null ? [] : [`${gpu}: ${problem}`]),
+				...functions.flatMap(problemOf),
+			])
+			.join(INDENT),
+		fix: `\`sudo virtualghost gpu restore\` tries once more; if that does not help, restart this system`,
+	});
+}

@@ -12,7 +12,7 @@ import {
 	writeSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
-import { encodeEvent, type GuestEvent, SESSION_LOG_TAIL_BYTES } from "../src/wire/events.ts";
+import { encodeEvent, GRAPHICS_TEXT_MAX, type GuestEvent, SESSION_LOG_TAIL_BYTES } from "../src/wire/events.ts";
 import { EVENTS_PORT, GUEST_PATH } from "../src/wire/names.ts";
 
 const LOOK_AGAIN_MS = 1000;
@@ -61,8 +61,17 @@ function logTail(): string {
 	return bytes.subarray(Math.max(0, size - SESSION_LOG_TAIL_BYTES / 2)).toString("utf8");
 }
 
+/** Without its file (cage itself did not start on the GPU) nothing is known. */
+function graphicsEvent(steppedDown: string | null): GuestEvent {
+	const text = existsSync(GUEST_PATH.graphics) ? readFileSync(GUEST_PATH.graphics, "utf8") : "";
+	const [version = "", renderer = ""] = text.split("\n").map((line) => line.slice(0, GRAPHICS_TEXT_MAX));
+	return { event: "graphics", version, renderer, steppedDown: steppedDown?.slice(0, GRAPHICS_TEXT_MAX) ?? null };
+}
+
 /** Watches the session from its first prompt to its end and reports each step once. */
 export class SessionWatch {
+	#graphics = false;
+	#steppedDown = false;
 	#terminalUp = false;
 	#ended = false;
 
@@ -82,6 +91,10 @@ export class SessionWatch {
 
 	/** Also called before the agent ends: the last event must not be lost when the guest powers off. */
 	check(): void {
+		if (!this.#graphics && existsSync(GUEST_PATH.graphics)) this.#graphics = sendEvent(graphicsEvent(null));
+		if (!this.#steppedDown && existsSync(GUEST_PATH.steppedDown)) {
+			this.#steppedDown = sendEvent(graphicsEvent(readFileSync(GUEST_PATH.steppedDown, "utf8").trim()));
+		}
 		if (!this.#terminalUp && existsSync(GUEST_PATH.terminalUp)) {
 			this.#terminalUp = sendEvent({ event: "terminal-up" });
 		}

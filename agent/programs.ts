@@ -1,6 +1,7 @@
 /** Runs a program behind an SSH channel: with pipes, or on a pseudo-terminal. */
 import { Writable } from "node:stream";
 import type { ServerChannel } from "ssh2";
+import { gathered } from "./gathered.ts";
 import { ChannelOutput } from "./output.ts";
 import type { Pty } from "./pty.ts";
 import { type Account, becomeArgv } from "./users.ts";
@@ -89,7 +90,7 @@ async function copy(
 	name: "stdout" | "stderr",
 ): Promise<void> {
 	try {
-		for await (const bytes of stream) {
+		for await (const bytes of gathered(stream)) {
 			await output.write(bytes, name);
 			if (output.closed) return;
 		}

@@ -41,7 +41,7 @@ export function createAgentServer(credentials: Credentials): net.Server {
 		serveClient(client, credentials.authorizedKey, () => client._sock && gate.release(client._sock));
 	});
 	const outer = net.createServer({ allowHalfOpen: false }, (socket) =>
-		gate.admit(socket, () => ssh.injectSocket(socket)),
+		gate.admit(socket, () => ssh.injectSocket(gatherWrites(socket))),
 	);
 	outer.maxConnections = CONNECTIONS_MAX;
 	return outer;
@@ -102,4 +102,17 @@ function serveForwards(client: Connection, account: Account): void {
 		} else if (name === "cancel-tcpip-forward" && forwards.cancel(bind)) accept?.();
 		else reject?.();
 	});
+}
+
+/** ssh2 hands over each packet in three pieces, and each would be a packet of the vsock: what is written in one turn goes out as one. */
+function gatherWrites(socket: net.Socket): net.Socket {
+	const write = socket.write.bind(socket) as (...args: unknown[]) => boolean;
+	socket.write = ((...args: unknown[]) => {
+		if (socket.writableCorked === 0) {
+			socket.cork();
+			process.nextTick(() => socket.uncork());
+		}
+		return write(...args);
+	}) as net.Socket["write"];
+	return socket;
 }

@@ -9,22 +9,30 @@ import type { Channel, MachinePlan } from "../plan/machine-plan.ts";
 import { recallFallback } from "../vm/boot.ts";
 import { credentialPaths } from "../vm/credentials.ts";
 import type { Context } from "./context.ts";
+import { findHost } from "./host.ts";
 import { chooseQemu, imagePaths, keyOfHost } from "./open-run.ts";
 import { print, printError } from "./output.ts";
+import { plannedFunctions } from "./passthrough.ts";
 
 /** Stands for the instance's name, which is made at start. */
 const INSTANCE_PLACEHOLDER = "00000000";
 
-export function dryRun(context: Context, config: Config, flags: { json: boolean; headless: boolean }): number {
-	const host = gatherHostFacts(context.env);
+export function dryRun(
+	context: Context,
+	config: Config,
+	flags: { json: boolean; headless: boolean; force: boolean },
+): number {
+	const facts = gatherHostFacts(context.env);
+	const seesDisplay = facts.platform !== "linux" || facts.display.x11 !== null || facts.display.wayland !== null;
+	const headless = flags.headless || !seesDisplay;
+	const host = findHost(context, config, headless);
 	const qemu = chooseQemu(config, context, host);
 	const instanceFolder = `${context.directories.runtime}/${INSTANCE_PLACEHOLDER}`;
-	const seesDisplay = host.platform !== "linux" || host.display.x11 !== null || host.display.wayland !== null;
 	if (!seesDisplay && !flags.headless && config.display.backend === "auto") {
 		printError("virtualghost: no display here; this is the command line without a window\n");
 	}
 	const plan = decide(config, host, qemu.facts, imagePaths(config, context), {
-		headless: flags.headless || !seesDisplay,
+		headless,
 		fallback: recallFallback({
 			config,
 			host,
@@ -32,6 +40,7 @@ export function dryRun(context: Context, config: Config, flags: { json: boolean;
 			hostKey: keyOfHost(context, config, qemu.facts.version),
 			report: { detail: () => {} },
 		}),
+		passthrough: plannedFunctions({ config, host, force: flags.force }),
 		instanceFolder,
 		channels: host.platform === "win32" ? tcpPlaceholders() : inheritedChannels(),
 		credentialFiles: credentialPaths(instanceFolder),

@@ -10,6 +10,11 @@ export interface FormattedFault {
 }
 
 export function formatFault(error: unknown): FormattedFault {
+	// Something failed, and then the cleaning up did: the user has to know of both.
+	if (error instanceof SuppressedError) {
+		const first = formatFault(error.suppressed);
+		return { text: `${first.text}\n${formatFault(error.error).text}`, exitCode: first.exitCode };
+	}
 	if (!(error instanceof Fault)) {
 		const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
 		return {

@@ -1,7 +1,8 @@
 /** `virtualghost gpu`: the graphics cards of this system, and handing one to a guest (Linux). */
-import { EXIT, Fault } from "../errors.ts";
+import { EXIT, Fault, printable } from "../errors.ts";
 import { hostPlatform } from "../host/facts.ts";
 import { type Bdf, parseBdf } from "../vfio/bdf.ts";
+import { tendLeftovers } from "../vfio/pending.ts";
 import { shown } from "../vfio/text.ts";
 import type { Context } from "./context.ts";
 import { printError } from "./output.ts";
@@ -15,9 +16,14 @@ export interface GpuFlags {
 
 /** Each action is loaded when it is called for. Resolves with the exit code. @throws Fault */
 export async function gpu(context: Context, flags: GpuFlags): Promise<number> {
-	if (flags.action === undefined) return await (await import("./gpu-routes.ts")).gpuRoutes(context, flags);
+	if (flags.action === undefined) return (await import("./gpu-routes.ts")).gpuRoutes(context, flags);
 	requireLinux(flags.action);
-	if (flags.action !== "restore") await tellLeftovers(context, flags);
+	if (flags.action !== "restore") {
+		await tendLeftovers({
+			env: context.env,
+			warn: (text) => printError(`virtualghost: warning: ${printable(text)}\n`),
+		});
+	}
 	switch (flags.action) {
 		case "list":
 			return (await import("./gpu-list.ts")).gpuList(context, flags);
@@ -33,13 +39,6 @@ export async function gpu(context: Context, flags: GpuFlags): Promise<number> {
 				exitCode: EXIT.usage,
 			});
 	}
-}
-
-/** What a killed run has left; a card that is asked for here is put right by that. */
-async function tellLeftovers({ env }: Context, { action, bdf }: GpuFlags): Promise<void> {
-	const { tendLeftovers } = await import("../vfio/pending.ts");
-	const except = action === "apply" && bdf !== undefined ? parseBdf(bdf) : null;
-	await tendLeftovers({ env, warn: (text) => printError(`virtualghost: warning: ${text}\n`), except });
 }
 
 function requireLinux(action: string): void {

@@ -5,6 +5,7 @@ import { dirname, resolve } from "node:path";
 import type { Config } from "../config/schema.ts";
 import { EXIT, Fault, reason } from "../errors.ts";
 import { Interrupts, rejectOn } from "../interrupts.ts";
+import type { HostFacts } from "../plan/facts.ts";
 import { type NamedCheck, SmokeChecks } from "../smoke/checks.ts";
 import type { Context } from "./context.ts";
 import { type OpenRun, openRun } from "./open-run.ts";
@@ -25,6 +26,7 @@ interface Result {
 export async function headlessTest(
 	context: Context,
 	config: Config,
+	host: HostFacts,
 	report: Report,
 	flags: { json: boolean; screenshot: string | undefined },
 ): Promise<number> {
@@ -32,7 +34,7 @@ export async function headlessTest(
 	using interrupts = new Interrupts();
 	const print = createPrinter(context, flags.json);
 	const started = performance.now();
-	const opened = await openRun(context, config, { headless: true }, report, interrupts.signal);
+	const opened = await openRun(context, { config, host, headless: true }, report, interrupts.signal);
 	let results: Result[] = [];
 	try {
 		using checks = new SmokeChecks(opened.machine, opened.instance, config, flags.screenshot);

@@ -2,7 +2,6 @@
 import { accessSync, constants } from "node:fs";
 import type { Config } from "../config/schema.ts";
 import { EXIT, Fault, reason } from "../errors.ts";
-import { gatherHostFacts } from "../host/facts.ts";
 import { embeddedQemu, externalQemu, type FoundQemu } from "../host/qemu.ts";
 import type { HostFacts, ImagePaths } from "../plan/facts.ts";
 import { COMMIT, VERSION } from "../version.ts";
@@ -17,6 +16,16 @@ import type { AssetName } from "../vm/manifest.ts";
 import { livingNames } from "../vm/registry.ts";
 import type { Context } from "./context.ts";
 import type { Report } from "./report.ts";
+
+/** What a run is to be. */
+export interface RunWishes {
+	readonly config: Config;
+	readonly host: HostFacts;
+	readonly headless: boolean;
+	readonly name?: string | undefined;
+	/** PCI functions that were taken from the host for this guest. */
+	readonly passthrough?: readonly string[] | undefined;
+}
 
 export interface OpenRun extends AsyncDisposable {
 	readonly machine: Machine;
@@ -92,14 +101,12 @@ export function keyOfHost(context: Context, config: Config, qemuVersion: string)
 /** Brings up a machine whose kernel runs. @throws Fault, the one in `signal` if that is aborted; nothing is left behind then. */
 export async function openRun(
 	context: Context,
-	config: Config,
-	{ headless, name }: { headless: boolean; name?: string | undefined },
+	{ config, host, headless, name, passthrough = [] }: RunWishes,
 	report: Report,
 	signal: AbortSignal,
 ): Promise<OpenRun> {
 	await using scope = new AsyncDisposableStack();
 	checkOwnImages(config);
-	const host = gatherHostFacts(context.env);
 	const { directories, embedded } = context;
 	const instance = scope.use(Instance.create(directories.runtime, name ?? null));
 	const logs = RunLogs.create(directories.state, instance.name, config.logs.keep, livingNames(directories.runtime));
@@ -124,6 +131,7 @@ export async function openRun(
 		credentials: makeCredentials(instance),
 		logs,
 		headless,
+		passthrough,
 		env: context.env,
 		state: directories.state,
 		hostKey: keyOfHost(context, config, qemu.facts.version),

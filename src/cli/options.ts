@@ -28,6 +28,11 @@ export function runOptions(parser: Argv) {
 			default: [],
 			describe: "Forward a port of this host: [ip:]host:guest",
 		})
+		.option("force", {
+			type: "boolean",
+			default: false,
+			describe: "With --gpu and a card's address: in spite of the obstacles that may be overridden",
+		})
 		.option("rm", { type: "boolean", default: false, describe: "As for docker; a machine is always removed" })
 		.option("headless-test", {
 			type: "boolean",

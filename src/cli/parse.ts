@@ -99,6 +99,12 @@ const VERBS: readonly Verb[] = [
 		run: async (context, flags) => (await import("./gpu.ts")).gpu(context, flags),
 	},
 	{
+		usage: "doctor",
+		does: "Show what this host offers, what a start would choose, and what would make it better",
+		options: options.jsonOption,
+		run: async (context, flags) => (await import("./doctor.ts")).doctor(context, flags),
+	},
+	{
 		usage: "config",
 		does: "Show where the configuration is, what is in force, or write an example",
 		options: options.configOptions,
@@ -121,6 +127,13 @@ const VERBS: readonly Verb[] = [
 		does: "Show the version; with --assets what is inside",
 		options: options.versionOptions,
 		run: async (context, flags) => (await import("./version.ts")).version(context.embedded, flags),
+	},
+	{
+		// For the launcher itself: see host/gl.ts.
+		usage: "gl-probe <api>",
+		does: false,
+		options: (parser) => parser.positional("api", { type: "string", demandOption: true }),
+		run: async (_context, flags) => (await import("./gl-probe.ts")).glProbe(flags),
 	},
 	{
 		usage: "gpu-helper [words..]",

@@ -3,10 +3,12 @@
 import type { LoadedConfig } from "../config/load.ts";
 import type { Config } from "../config/schema.ts";
 import { EXIT, Fault } from "../errors.ts";
-import { gatherHostFacts } from "../host/facts.ts";
 import { surviveParent } from "../host/parent.ts";
 import { Interrupts, interruptExitCode, rejectOn } from "../interrupts.ts";
 import { decide, inheritedChannels } from "../plan/decide.ts";
+import type { HostFacts } from "../plan/facts.ts";
+import { isPassthrough } from "../plan/gpu.ts";
+import { tendLeftovers } from "../vfio/pending.ts";
 import { judgeEnding } from "../vm/ending.ts";
 import { parseForward } from "../vm/forwards.ts";
 import { checkName } from "../vm/friendly-names.ts";
@@ -17,7 +19,9 @@ import { dryRun } from "./dry-run.ts";
 import { attachCommand, openCommand } from "./exec.ts";
 import { asLauncher, type CommandFlags, guestCommandLine } from "./guest-command.ts";
 import { headlessTest } from "./headless-test.ts";
-import { checkOwnImages, chooseQemu, imagePaths, type OpenRun, openRun } from "./open-run.ts";
+import { findHost } from "./host.ts";
+import { checkOwnImages, chooseQemu, imagePaths, type OpenRun, openRun, type RunWishes } from "./open-run.ts";
+import { takeCard } from "./passthrough.ts";
 import { createReport, type Report } from "./report.ts";
 import { type Serving, serve } from "./serve.ts";
 
@@ -28,6 +32,8 @@ export interface RunFlags extends CommandFlags, Readonly<Record<string, unknown>
 	readonly dryRun: boolean;
 	readonly name: string | undefined;
 	readonly detach: boolean;
+	/** With a card of the host's: in spite of the obstacles that may be overridden. */
+	readonly force: boolean;
 	/** `[ip:]host:guest` */
 	readonly publish: readonly string[];
 }
@@ -38,18 +44,23 @@ export async function run(context: Context, flags: RunFlags): Promise<number> {
 	const loaded = loadContextConfig(context, flags);
 	const headless = flags.headlessTest || (!isWindowWanted(loaded) && isScripted(flags));
 	const config = effectiveConfig(loaded, flags);
-	if (flags.dryRun) return dryRun(context, config, { json: flags.json, headless });
+	checkCardFlags(config, flags);
+	if (flags.dryRun) return dryRun(context, config, { json: flags.json, headless, force: flags.force });
 	const announce = flags.detach ? detachedAnnouncer(context.env) : null;
-	checkBeforeWork(context, config, headless);
+	const host = findHost(context, config, headless);
+	checkBeforeWork(context, config, host, headless);
 	if (flags.detach && announce === null) return await detach(process.argv.slice(2), context.env);
 	const report = createReport(context);
-	if (flags.headlessTest) return await headlessTest(context, config, report, flags);
+	const card = isPassthrough(config) ? config.gpu.mode : null;
+	await tendLeftovers({ env: context.env, warn: (text) => report.warn(text), except: card });
+	if (flags.headlessTest) return await headlessTest(context, config, host, report, flags);
+	const wishes: RunWishes = { config, host, headless, name: flags.name };
 	if (flags.command.length > 0) {
-		return await asLauncher(() => runCommand(context, config, headless, report, flags));
+		return await asLauncher(() => runCommand(context, wishes, report, flags));
 	}
 	// Like any program with a window, it outlives the shell or script that started it.
 	surviveParent();
-	return await runMachine(context, config, headless, report, flags, announce);
+	return await runMachine(context, wishes, report, flags, announce);
 }
 
 /** No window unless it is asked for: a script has nobody to look at it. */
@@ -89,10 +100,19 @@ function checkFlags(flags: RunFlags): void {
 	flags.publish.forEach(parseForward);
 }
 
+function checkCardFlags(config: Config, flags: RunFlags): void {
+	const usage = (what: string, fix: string) => new Fault(what, { fix, exitCode: EXIT.usage });
+	if (!isPassthrough(config)) {
+		if (flags.force)
+			throw usage("--force belongs to --gpu with a card's address", "virtualghost gpu list shows the cards");
+		return;
+	}
+	if (flags.headlessTest) throw usage("--headless-test hands no card over", "use --gpu auto with it");
+}
+
 /** Finds what cannot work before anything is extracted or started. */
-function checkBeforeWork(context: Context, config: Config, headless: boolean): void {
+function checkBeforeWork(context: Context, config: Config, host: HostFacts, headless: boolean): void {
 	checkOwnImages(config);
-	const host = gatherHostFacts(context.env);
 	decide(config, host, chooseQemu(config, context, host).facts, imagePaths(config, context), {
 		headless,
 		instanceFolder: context.directories.runtime,
@@ -104,18 +124,18 @@ function checkBeforeWork(context: Context, config: Config, headless: boolean): v
 /** Until the machine ends by itself, by Ctrl+C, or by `stop`. */
 async function runMachine(
 	context: Context,
-	config: Config,
-	headless: boolean,
+	wishes: RunWishes,
 	report: Report,
 	flags: RunFlags,
 	announce: Announce | null,
 ): Promise<number> {
 	using interrupts = new Interrupts();
-	await using opened = await openRun(context, config, { headless, name: flags.name }, report, interrupts.signal);
+	await using card = await takeCard(context, { ...wishes, force: flags.force }, report, interrupts.signal);
+	await using opened = await openRun(context, { ...wishes, passthrough: card?.plan.passed }, report, interrupts.signal);
 	const { machine } = opened;
 	await using serving = await serve(opened, flags.publish, interrupts);
 	const stopped = rejectOn(interrupts.signal).catch(() => "stopped" as const);
-	const up = follow(opened, serving, config, report).then(() => "up" as const);
+	const up = follow(opened, serving, wishes.config, report).then(() => "up" as const);
 	void up.then(() => announce?.({ name: opened.instance.name })).catch(() => {});
 	const first = await Promise.race([machine.ended, stopped, up]);
 	// `up` settles only by throwing once the machine is up or has ended; the race below is the long wait.
@@ -133,19 +153,14 @@ async function runMachine(
 }
 
 /** Boots, runs the command, takes the machine down, returns the command's code. */
-async function runCommand(
-	context: Context,
-	config: Config,
-	headless: boolean,
-	report: Report,
-	flags: RunFlags,
-): Promise<number> {
+async function runCommand(context: Context, wishes: RunWishes, report: Report, flags: RunFlags): Promise<number> {
 	const line = guestCommandLine(flags, context.env);
 	using interrupts = new Interrupts();
-	await using opened = await openRun(context, config, { headless, name: flags.name }, report, interrupts.signal);
+	await using card = await takeCard(context, { ...wishes, force: flags.force }, report, interrupts.signal);
+	await using opened = await openRun(context, { ...wishes, passthrough: card?.plan.passed }, report, interrupts.signal);
 	await using serving = await serve(opened, flags.publish, interrupts);
 	const { machine } = opened;
-	await Promise.race([machine.reach("agent", config.timeouts.bootSeconds * 1000), rejectOn(interrupts.signal)]);
+	await Promise.race([machine.reach("agent", wishes.config.timeouts.bootSeconds * 1000), rejectOn(interrupts.signal)]);
 	serving.isUp();
 	report.stage("system up");
 	const stopped = rejectOn(interrupts.signal);
@@ -164,6 +179,7 @@ async function judge({ machine, logs }: OpenRun): Promise<void> {
 	const fault = judgeEnding({
 		...(await machine.ended),
 		session: machine.guest.sessionEnd,
+		graphics: machine.guest.graphics,
 		alive: machine.guest.has("kernel"),
 		fatal: machine.guest.fatal,
 		serialTail: logs.tail("serial"),

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { reason } from "../errors.ts";
 import { closest, quoted } from "./diagnostics.ts";
+import { type PciAddress, parsePciAddress } from "./pci-address.ts";
 import { formatMemoryMiB, parseMemoryMiB } from "./size.ts";
 
 export interface ValueKind<T> {
@@ -139,6 +140,30 @@ export function path(): ValueKind<string> {
 			.min(1, { error: "the path is empty", abort: true })
 			.refine((value) => !value.includes("\0"), { error: "the path has a NUL character in it" }),
 		fromText: (text) => text,
+	};
+}
+
+/** One of a few words, or the address of a PCI function. */
+export function choiceOrPciAddress<const T extends string>(choices: readonly [T, ...T[]]): ValueKind<T | PciAddress> {
+	const expected = `one of ${choices.join(", ")}, or a PCI address such as 01:00.0`;
+	const word = choice(choices);
+	return {
+		...word,
+		placeholder: `${choices.join("|")}|address`,
+		// The addresses of this host are no choices of the configuration's.
+		expected,
+		schema: z
+			.string({ error: (issue) => `expected ${expected}, got ${describeValue(issue.input)}` })
+			.transform((text, context) => {
+				const address = parsePciAddress(text);
+				if (address !== null) return address;
+				const judged = word.schema.safeParse(text);
+				if (judged.success) return judged.data;
+				const near = closest(text, choices);
+				const hint = near === undefined ? "" : ` (did you mean "${near}"?)`;
+				context.addIssue({ code: "custom", message: `expected ${expected}, got ${describeValue(text)}${hint}` });
+				return z.NEVER;
+			}),
 	};
 }
 

@@ -2,7 +2,7 @@
  * Every key of the configuration, once: the type `Config`, the defaults, `--help`, the example file, the diagnostics and
  * the docs are all made from these rows.
  */
-import { choice, integer, integerOrAuto, memoryOrAuto, path, type ValueKind } from "./kinds.ts";
+import { choice, choiceOrPciAddress, integer, integerOrAuto, memoryOrAuto, path, type ValueKind } from "./kinds.ts";
 
 /** Less does not bring up systemd, the compositor and a terminal. */
 export const MEMORY_MIN_MIB = 512;
@@ -116,14 +116,15 @@ const VM_KEYS = [
 ] as const;
 
 const WINDOW_KEYS = [
-	row(choice(["auto", "virgl", "software", "none"]), {
+	row(choiceOrPciAddress(["auto", "virgl", "software", "none"]), {
 		section: "gpu",
 		name: "mode",
 		field: "mode",
 		default: "auto",
 		defaultDoc: "auto (virgl where the host's OpenGL is good enough, else software)",
 		doc: "How the guest draws",
-		detail: "virgl uses the host's GPU, software draws on the guest's CPUs, none has no screen at all.",
+		detail:
+			"virgl uses the host's GPU, software the guest's CPUs, none has no screen; an address (Linux) hands a card over.",
 		env: "VIRTUALGHOST_GPU",
 		flag: "gpu",
 	}),

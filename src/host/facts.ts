@@ -25,6 +25,7 @@ export function gatherHostFacts(env: Readonly<Record<string, string | undefined>
 		memoryMiB: Math.floor(os.totalmem() / MIB),
 		accelerators: findAccelerators(platform),
 		display: { x11: env.DISPLAY || null, wayland: env.WAYLAND_DISPLAY || null },
+		gl: null,
 		kernelVsock: findKernelVsock(platform),
 	};
 }

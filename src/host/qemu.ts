@@ -46,6 +46,7 @@ export function embeddedQemu(folder: string, bundle: BundleVersions): FoundQemu 
 			version: bundle.version,
 			dataFolder: join(folder, "share"),
 			vsockDaemon: start("vhost-device-vsock"),
+			virgl: true,
 		},
 		env: { ...bundleEnvironment(folder), QEMU_MODULE_DIR: join(folder, "modules") },
 		warning: null,
@@ -91,7 +92,14 @@ export function externalQemu(wish: string | null, arch: Arch): FoundQemu {
 		? null
 		: `QEMU ${version} (${path}) has known holes that let a guest reach the host; use ${SAFE_VERSION} or newer`;
 	return {
-		facts: { source: "external", command: [path], version, dataFolder: null, vsockDaemon: findVsockDaemon() },
+		facts: {
+			source: "external",
+			command: [path],
+			version,
+			dataFolder: null,
+			vsockDaemon: findVsockDaemon(),
+			virgl: hasDevice(path, "virtio-gpu-gl-pci"),
+		},
 		env: {},
 		warning,
 	};
@@ -114,6 +122,11 @@ function askVersion(path: string): string {
 		fix: "give --qemu the path of qemu-system-x86_64",
 		exitCode: EXIT.usage,
 	});
+}
+
+/** QEMU lists a device's properties, or fails where it does not have it. */
+function hasDevice(path: string, name: string): boolean {
+	return Bun.spawnSync([path, "-device", `${name},help`], { stdout: "ignore", stderr: "ignore" }).exitCode === 0;
 }
 
 function findInSystem(name: string): string | null {

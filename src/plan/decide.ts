@@ -4,6 +4,7 @@ import { EXIT, Fault } from "../errors.ts";
 import { FIRST_GUEST_CID } from "../wire/vsock.ts";
 import type { Accelerator, HostFacts, ImagePaths, QemuFacts } from "./facts.ts";
 import { isAtLeast } from "./facts.ts";
+import { decideGpu, isPassthrough } from "./gpu.ts";
 import type { Channel, Control, Display, Gpu, MachinePlan } from "./machine-plan.ts";
 
 /** What only this run knows. */
@@ -12,6 +13,8 @@ export interface RunFacts {
 	readonly headless: boolean;
 	/** An accelerator and CPU to use in place of the first choice, after that one has failed. */
 	readonly fallback?: { readonly accelerator?: Accelerator; readonly cpu?: string; readonly gpu?: Gpu } | undefined;
+	/** What `vfio/` has taken from the host for the guest. */
+	readonly passthrough?: readonly string[];
 	readonly instanceFolder: string;
 	readonly channels: MachinePlan["channels"];
 	readonly credentialFiles: readonly string[];
@@ -35,7 +38,7 @@ export function decide(
 	const reasons: string[] = [];
 	const accelerator = run.fallback?.accelerator ?? decideAccelerator(config, host, reasons);
 	const display = decideDisplay(config, host, run, reasons);
-	const gpu = run.fallback?.gpu ?? decideGpu(config, host, display, reasons);
+	const gpu = run.fallback?.gpu ?? decideGpu(config, host, qemu, display, reasons);
 	const memoryMiB = guestMemoryMiB(config, host);
 	if (memoryMiB > host.memoryMiB) {
 		reasons.push(`memory: ${memoryMiB} MiB is more than the ${host.memoryMiB} MiB of this host; it may run out`);
@@ -50,6 +53,8 @@ export function decide(
 		vcpus: config.vm.vcpus === "auto" ? Math.max(1, Math.min(host.cores, VCPUS_AUTO_MAX)) : config.vm.vcpus,
 		memoryMiB,
 		gpu,
+		passthrough: run.passthrough ?? [],
+		gpuFallback: gpu === "virgl" && config.gpu.mode === "auto",
 		display,
 		control: decideControl(config, host, qemu, run, reasons),
 		channels: run.channels,
@@ -93,13 +98,20 @@ function cpuModel(accelerator: Accelerator): string {
 	return accelerator === "tcg" ? "max,la57=off" : "max";
 }
 
-function decideDisplay(config: Config, host: HostFacts, run: RunFacts, reasons: string[]): Display {
+/** @throws Fault where a window is wanted and there is no display for it. */
+export function decideDisplay(
+	config: Config,
+	host: HostFacts,
+	run: Pick<RunFacts, "headless">,
+	reasons: string[],
+): Display {
 	const wish = config.display.backend;
 	if (wish === "cocoa" && host.platform !== "darwin") {
 		throw new Fault(`The display "cocoa" exists on macOS only`, { fix: "use --display auto", exitCode: EXIT.usage });
 	}
 	if (wish !== "auto") return wish;
-	if (run.headless) return "none";
+	// With a card of its own the guest shows itself on that card's screens.
+	if (run.headless || isPassthrough(config)) return "none";
 	if (host.platform === "darwin") return "cocoa";
 	if (host.platform === "win32") return "sdl";
 	// docs/decisions/display.md
@@ -115,28 +127,6 @@ function decideDisplay(config: Config, host: HostFacts, run: RunFacts, reasons: 
 		why: "neither DISPLAY nor WAYLAND_DISPLAY is set",
 		fix: "start it from a desktop session, or try `virtualghost run --headless-test`; --display none runs without a window",
 	});
-}
-
-function decideGpu(config: Config, host: HostFacts, display: Display, reasons: string[]): Gpu {
-	const wish = config.gpu.mode;
-	if (wish === "virgl" && display === "none") {
-		throw new Fault(`--gpu virgl needs a display with OpenGL, and this run has none`, {
-			fix: "add --display gtk or --display sdl, or use --gpu software",
-			exitCode: EXIT.usage,
-		});
-	}
-	if (wish !== "auto") return wish;
-	if (display === "none") {
-		reasons.push("gpu: software (no window, so nothing on the host to render with)");
-		return "software";
-	}
-	if (host.platform === "linux") {
-		reasons.push("gpu: virgl (the host's OpenGL renders for the guest)");
-		return "virgl";
-	}
-	// CoreGL stops at 4.1 and ANGLE below that; Ghostty needs 4.3, which llvmpipe in the guest has.
-	reasons.push(`gpu: software (${host.platform === "darwin" ? "macOS" : "Windows"} gives virgl less than OpenGL 4.3)`);
-	return "software";
 }
 
 /** docs/decisions/control-transport.md */

@@ -18,6 +18,15 @@ export interface DisplayFact {
 	readonly wayland: string | null;
 }
 
+/** The host's OpenGL, asked as the window will ask it. */
+export interface GlFact {
+	/** OpenGL's own words: "4.5 (Core Profile) Mesa 22.3.6"; null where there is none. */
+	readonly version: string | null;
+	readonly renderer: string;
+	/** Why there is none. */
+	readonly why: string;
+}
+
 export interface HostFacts {
 	readonly platform: Platform;
 	readonly arch: Arch;
@@ -27,6 +36,8 @@ export interface HostFacts {
 	/** Hardware accelerators first, TCG last. */
 	readonly accelerators: readonly AcceleratorFact[];
 	readonly display: DisplayFact;
+	/** Null where nobody has asked: it takes a process of its own, and only a window with OpenGL needs it. */
+	readonly gl: GlFact | null;
 	/** Whether the kernel's vhost-vsock can be used by this user. */
 	readonly kernelVsock: { readonly usable: boolean; readonly why: string };
 }
@@ -41,6 +52,8 @@ export interface QemuFacts {
 	readonly dataFolder: string | null;
 	/** How vhost-device-vsock is started, or null where there is none. */
 	readonly vsockDaemon: readonly string[] | null;
+	/** Whether it has virtio-gpu-gl-pci. */
+	readonly virgl: boolean;
 }
 
 /** Versions in the embedded QEMU bundle. */

@@ -1,7 +1,8 @@
 /** The machine as decided, before it is a command line. Plain data: the same value is shown by `--dry-run --json`. */
 import type { Accelerator, Arch, ImagePaths, Platform } from "./facts.ts";
 
-export type Gpu = "virgl" | "software" | "none";
+/** `vfio`: a card of the host's, handed to the guest. */
+export type Gpu = "vfio" | "virgl" | "software" | "none";
 export type Display = "gtk" | "sdl" | "cocoa" | "none";
 
 /** How QEMU reaches the launcher: an inherited socket, or (Windows) a connection to a listener of the launcher's. */
@@ -31,6 +32,10 @@ export interface MachinePlan {
 	readonly vcpus: number;
 	readonly memoryMiB: number;
 	readonly gpu: Gpu;
+	/** Addresses of the host's PCI functions that the guest gets, the card first; empty without vfio. */
+	readonly passthrough: readonly string[];
+	/** The guest may draw in software where its GPU turns out not to be good enough. */
+	readonly gpuFallback: boolean;
 	readonly display: Display;
 	readonly control: Control;
 	readonly channels: { readonly qmp: Channel; readonly serial: Channel; readonly events: Channel };

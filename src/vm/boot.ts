@@ -6,11 +6,12 @@ import type { FoundQemu } from "../host/qemu.ts";
 import { rejectOn } from "../interrupts.ts";
 import { findFreePort } from "../network/tcp.ts";
 import { decide, type RunFacts } from "../plan/decide.ts";
-import type { Accelerator, HostFacts, ImagePaths } from "../plan/facts.ts";
+import type { HostFacts, ImagePaths } from "../plan/facts.ts";
 import { describe, type EarlyFailure, type Fallback, isDisplayFailure, nextAttempt } from "../plan/fallback.ts";
 import type { MachinePlan } from "../plan/machine-plan.ts";
 import { openInheritedChannels, openTcpChannels } from "./channels.ts";
 import type { RunCredentials } from "./credentials.ts";
+import type { Graphics } from "./guest-watch.ts";
 import { recallBroken, rememberBroken } from "./host-memory.ts";
 import type { Instance } from "./instance.ts";
 import type { RunLogs } from "./logs.ts";
@@ -25,6 +26,8 @@ export interface BootRequest {
 	readonly credentials: RunCredentials;
 	readonly logs: RunLogs;
 	readonly headless: boolean;
+	/** PCI functions of the host's that the guest gets. */
+	readonly passthrough?: readonly string[];
 	readonly env: Readonly<Record<string, string | undefined>>;
 	/** State folder, and the key under which a broken accelerator is remembered. */
 	readonly state: string;
@@ -43,12 +46,13 @@ const PORT_ATTEMPTS_MAX = 5;
 /** @throws Fault with the reason of the last attempt. */
 export async function boot(request: BootRequest): Promise<Machine> {
 	let fallback: RunFacts["fallback"] = recallFallback(request);
-	let broken: Broken | null = null;
+	const broken: Broken[] = [];
 	let ports = 0;
 	for (;;) {
 		await using channels = process.platform === "win32" ? await openTcpChannels() : openInheritedChannels();
 		const plan = await planAttempt(request, {
 			headless: request.headless,
+			passthrough: request.passthrough ?? [],
 			fallback,
 			instanceFolder: request.instance.folder,
 			channels: channels.planned,
@@ -68,13 +72,16 @@ export async function boot(request: BootRequest): Promise<Machine> {
 		// Closed by the user before it had started: the caller sees that it has ended.
 		const closed = failure?.kind === "exited" && failure.exitCode === 0;
 		if (!failure || closed) {
-			if (!failure) settle(request, plan, broken);
+			if (!failure) settle(request, machine, broken);
 			return machine;
 		}
 		await machine[Symbol.asyncDispose]();
 		const next = stepDown(request, plan, failure, ports < PORT_ATTEMPTS_MAX);
 		if (next.blames === "port") ports++;
-		if (next.blames === "accelerator") broken = { accelerator: plan.accelerator, why: describe(failure) };
+		if (next.blames === "accelerator") {
+			broken.push({ topic: "accelerator", what: plan.accelerator, why: describe(failure) });
+		}
+		if (next.blames === "gpu") broken.push({ topic: "gpu", what: plan.gpu, why: describe(failure) });
 		fallback = next.choice;
 	}
 }
@@ -86,16 +93,39 @@ async function planAttempt({ config, host, qemu, images }: BootRequest, facts: R
 	return decide(config, host, qemu.facts, images, { ...facts, controlPort: await findFreePort() });
 }
 
-/** An accelerator that failed in this run. */
+/** What failed in this run. */
 interface Broken {
-	readonly accelerator: Accelerator;
+	readonly topic: "accelerator" | "gpu";
+	readonly what: string;
 	readonly why: string;
 }
 
-/** Only a guest that lives without the accelerator proves that the accelerator was to blame. */
-function settle(request: BootRequest, plan: MachinePlan, broken: Broken | null): void {
-	if (broken) rememberBroken(request.state, request.hostKey, broken.accelerator, broken.why);
-	tellLimits(plan, request.report);
+/** Only a guest that lives without it proves that it was to blame. */
+function settle(request: BootRequest, machine: Machine, broken: readonly Broken[]): void {
+	for (const each of broken) remember(request, each);
+	tellLimits(machine.plan, request.report);
+	machine.guest.onGraphics = (graphics) => judgeGraphics(request, machine.plan, graphics);
+}
+
+function remember(request: BootRequest, { topic, what, why }: Broken): void {
+	rememberBroken(request.state, topic, topic === "gpu" ? gpuKey(request) : request.hostKey, what, why);
+}
+
+/** Another driver or card on the host may do better. */
+function gpuKey({ host, hostKey }: Pick<BootRequest, "host" | "hostKey">): string {
+	return `${hostKey} ${host.gl?.renderer ?? ""} ${host.gl?.version ?? ""}`;
+}
+
+/** The guest tells what its clients really get. It has stepped down by itself where that is not good enough. */
+function judgeGraphics(request: BootRequest, plan: MachinePlan, graphics: Graphics): void {
+	const { version, renderer, steppedDown } = graphics;
+	if (steppedDown === null) {
+		request.report.detail(`renderer: ${renderer || "none"}, OpenGL ${version || "of no kind"}`);
+		return;
+	}
+	request.report.warn(`${plan.gpu} does not work in the guest (${steppedDown}); it draws in software`);
+	request.logs.note(`${plan.gpu} does not work in the guest: ${steppedDown}`);
+	remember(request, { topic: "gpu", what: plan.gpu, why: steppedDown });
 }
 
 /** As the machine's own, but a machine that nobody waits for is ended. */
@@ -120,22 +150,32 @@ function silenceMs(plan: MachinePlan, config: Config): number {
 	return plan.accelerator === "tcg" ? boot : Math.min(boot, HARDWARE_SILENCE_MS);
 }
 
+type Recall = Pick<BootRequest, "config" | "host" | "state" | "hostKey"> & { report: { detail(text: string): void } };
+
 /** What an earlier run has learned about this host, where the choice is ours. */
-export function recallFallback({
-	config,
-	host,
-	state,
-	hostKey,
-	report,
-}: Pick<BootRequest, "config" | "host" | "state" | "hostKey"> & {
-	report: { detail(text: string): void };
-}): RunFacts["fallback"] {
-	if (config.vm.accel !== "auto") return undefined;
-	const known = recallBroken(state, hostKey);
+export function recallFallback(recall: Recall): RunFacts["fallback"] {
+	const accelerator = recallAccelerator(recall);
+	const gpu = recallGpu(recall);
+	return { ...(accelerator ? { accelerator } : {}), ...(gpu ? { gpu } : {}) };
+}
+
+function recallAccelerator({ config, host, state, hostKey, report }: Recall): "tcg" | null {
+	if (config.vm.accel !== "auto") return null;
+	const known = recallBroken(state, "accelerator", hostKey);
 	const first = host.accelerators.find((fact) => fact.usable);
-	if (!known || first?.name !== known.accelerator) return undefined;
-	report.detail(`accelerator: tcg, since ${known.accelerator} failed here on ${known.at.slice(0, 10)} (${known.why})`);
-	return { accelerator: "tcg" };
+	if (!known || first?.name !== known.what) return null;
+	report.detail(`accelerator: tcg, since ${known.what} failed here on ${known.at.slice(0, 10)} (${known.why})`);
+	return "tcg";
+}
+
+/** Only where the host's OpenGL was asked does this run think of virgl at all. */
+function recallGpu(recall: Recall): "software" | null {
+	const { config, host, state, report } = recall;
+	if (config.gpu.mode !== "auto" || host.gl === null) return null;
+	const known = recallBroken(state, "gpu", gpuKey(recall));
+	if (!known) return null;
+	report.detail(`gpu: software, since ${known.what} failed here on ${known.at.slice(0, 10)} (${known.why})`);
+	return "software";
 }
 
 function stepDown(request: BootRequest, plan: MachinePlan, failure: EarlyFailure, morePorts: boolean): Fallback {

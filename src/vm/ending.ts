@@ -1,10 +1,14 @@
 /** Judges how a machine ended. Pure: the exit code tells the truth because every way of ending is told apart here. */
 import { Fault } from "../errors.ts";
-import type { SessionEnd } from "./guest-watch.ts";
+import { isAtLeast } from "../plan/facts.ts";
+import { OPENGL_MIN } from "../wire/names.ts";
+import type { Graphics, SessionEnd } from "./guest-watch.ts";
 import type { Ending } from "./machine.ts";
 
 export interface EndingFacts extends Ending {
 	readonly session: SessionEnd | null;
+	/** What the guest's GPU gave its clients, where it said so. */
+	readonly graphics: Graphics | null;
 	/** Whether the guest gave any sign of life. */
 	readonly alive: boolean;
 	/** Why the guest gave up, by its own word on the console. */
@@ -22,6 +26,14 @@ const CRASHES = new Set(["signal", "core-dump", "oom-kill", "watchdog"]);
 export function judgeEnding(facts: EndingFacts): Fault | null {
 	const { session, shutdown } = facts;
 	const log = facts.logFolder;
+	if (session && !session.terminalWasUp && facts.graphics && !isAtLeast(facts.graphics.version, OPENGL_MIN)) {
+		const { version, renderer } = facts.graphics;
+		return new Fault("The GPU that was asked for is not good enough for the terminal", {
+			why: `a client in the guest gets OpenGL ${version || "of no kind"} from "${renderer}", and ${OPENGL_MIN} is needed`,
+			fix: "use --gpu auto, which draws in software then",
+			log,
+		});
+	}
 	if (session && !session.terminalWasUp) {
 		return new Fault("The terminal did not start", {
 			why: `its session ended at once (${session.result} ${session.status})`.trim(),

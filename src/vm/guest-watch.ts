@@ -8,6 +8,9 @@ import type { LogFile } from "./logs.ts";
 /** In the order of a start. */
 export type Stage = "kernel" | "agent" | "terminal";
 
+/** What draws in the guest, by its own word (untrusted). */
+export type Graphics = Extract<GuestEvent, { event: "graphics" }>;
+
 export type SessionEnd = Extract<GuestEvent, { event: "session-ended" }>;
 
 /** The initramfs writes these to the console; the second one before it gives up. */
@@ -18,6 +21,10 @@ const SERIAL_LINE_CHARS_MAX = 4096;
 export class GuestWatch {
 	/** The session's own account of its end, once it came. */
 	sessionEnd: SessionEnd | null = null;
+	/** What a client of the session gets, once it came; only where a GPU draws. */
+	graphics: Graphics | null = null;
+	/** Called with each word of it: a session that steps down says so in a second one. */
+	onGraphics: (graphics: Graphics) => void = () => {};
 	/** Why the guest says that it cannot start. */
 	fatal: string | null = null;
 	/** Set where guest and launcher speak different protocols. */
@@ -76,6 +83,10 @@ export class GuestWatch {
 				break;
 			case "terminal-up":
 				this.#mark("terminal");
+				break;
+			case "graphics":
+				this.graphics = event;
+				this.onGraphics(event);
 				break;
 			case "session-ended":
 				this.sessionEnd ??= event;

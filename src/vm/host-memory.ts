@@ -1,30 +1,38 @@
-/** What was learned about this host: an accelerator that opens but cannot run the guest is not tried at every start. */
+/** What was learned about this host: what is there but does not work is not tried at every start. */
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
-import type { Accelerator } from "../plan/facts.ts";
+
+/** A file of the state folder each. `clean` removes them. */
+export const MEMORY_FILE = {
+	/** An accelerator that opens and cannot run the guest. */
+	accelerator: "broken-accelerator.json",
+	/** virgl that starts and does not give the guest what it needs. */
+	gpu: "broken-gpu.json",
+} as const;
+
+type Topic = keyof typeof MEMORY_FILE;
 
 const schema = z.object({
 	/** What it was learned with; anything else makes it void. */
 	key: z.string(),
-	accelerator: z.enum(["kvm", "hvf", "whpx", "tcg"]),
+	/** The accelerator's name, or `virgl`. */
+	what: z.string(),
 	why: z.string(),
 	at: z.string(),
 });
 
-export type BrokenAccelerator = z.infer<typeof schema>;
-
-const FILE = "broken-accelerator.json";
+export type Broken = z.infer<typeof schema>;
 
 /** Changes with the host's kernel, with QEMU, and with this program: each of them may mend it. */
 export function hostKey(qemuVersion: string, launcherVersion: string, imageHash: string): string {
 	return [os.platform(), os.release(), qemuVersion, launcherVersion, imageHash].join(" ");
 }
 
-export function recallBroken(state: string, key: string): BrokenAccelerator | null {
+export function recallBroken(state: string, topic: Topic, key: string): Broken | null {
 	try {
-		const known = schema.parse(JSON.parse(readFileSync(join(state, FILE), "utf8")));
+		const known = schema.parse(JSON.parse(readFileSync(join(state, MEMORY_FILE[topic]), "utf8")));
 		return known.key === key ? known : null;
 	} catch {
 		return null;
@@ -32,9 +40,9 @@ export function recallBroken(state: string, key: string): BrokenAccelerator | nu
 }
 
 /** Never throws: forgetting costs a few seconds at the next start, nothing more. */
-export function rememberBroken(state: string, key: string, accelerator: Accelerator, why: string): void {
-	const known: BrokenAccelerator = { key, accelerator, why, at: new Date().toISOString() };
-	const path = join(state, FILE);
+export function rememberBroken(state: string, topic: Topic, key: string, what: string, why: string): void {
+	const known: Broken = { key, what, why, at: new Date().toISOString() };
+	const path = join(state, MEMORY_FILE[topic]);
 	try {
 		mkdirSync(state, { recursive: true, mode: 0o700 });
 		writeFileSync(`${path}.${process.pid}.tmp`, `${JSON.stringify(known)}\n`, { mode: 0o600 });

@@ -15,7 +15,8 @@ export async function grabScreen(
 	path: string,
 	format: "ppm" | "png",
 ): Promise<Buffer> {
-	if (machine.plan.gpu === "virgl") return await grabInGuest(await session(), format);
+	const { gpu } = machine.plan;
+	if (gpu === "virgl" || gpu === "vfio") return await grabInGuest(await session(), format);
 	try {
 		await machine.qmp.execute("screendump", { filename: path, format });
 		return readFileSync(path);

@@ -7,11 +7,23 @@ export const EVENT_LINE_BYTES_MAX = 64 * 1024;
 /** The guest sends at most this much of the session's log. */
 export const SESSION_LOG_TAIL_BYTES = 8 * 1024;
 
+/** Longest version, renderer or reason in characters. */
+export const GRAPHICS_TEXT_MAX = 256;
+
 export const guestEventSchema = z.discriminatedUnion("event", [
 	/** The initramfs runs: the kernel has booted. */
 	z.object({ event: z.literal("initramfs") }),
 	/** The agent listens on its vsock port. */
 	z.object({ event: z.literal("agent"), protocol: z.number().int(), version: z.string().max(64) }),
+	/** What a client of the session's compositor gets, where a GPU draws. */
+	z.object({
+		event: z.literal("graphics"),
+		/** OpenGL's own words: "4.3 (Core Profile) Mesa 25.0.7". Empty where a client got no OpenGL at all. */
+		version: z.string().max(GRAPHICS_TEXT_MAX),
+		renderer: z.string().max(GRAPHICS_TEXT_MAX),
+		/** Why the session runs without the GPU; null where it draws. */
+		steppedDown: z.string().max(GRAPHICS_TEXT_MAX).nullable(),
+	}),
 	/** The terminal shows its first prompt. */
 	z.object({ event: z.literal("terminal-up") }),
 	/** The session's unit has ended; the guest is about to power off. */

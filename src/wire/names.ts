@@ -16,6 +16,15 @@ export const AGENT_TCP_PORT = 5222;
 /** On the kernel's command line: no compositor and no terminal (virtualghost-session.service asks for it too). */
 export const SESSION_OFF_OPTION = "virtualghost.session=off";
 
+/** On the kernel's command line: how the guest draws (`virgl`, `software`, `vfio`, `none`); read by the session's script. */
+export const GPU_OPTION = "virtualghost.gpu";
+
+/** On the kernel's command line: a session whose GPU is not good enough starts once more without it. */
+export const GPU_FALLBACK_OPTION = "virtualghost.gpu-fallback=software";
+
+/** Ghostty's minimum. The session's script has it too; test/unit/wire/graphics.test.ts holds both together. */
+export const OPENGL_MIN = "4.3";
+
 /** On the kernel's command line of a machine with a control card: the initramfs and the agent look for it. */
 export const CONTROL_CARD_OPTION = "virtualghost.control=tcp";
 
@@ -67,6 +76,10 @@ export const GUEST_PATH = {
 	run: "/run/virtualghost",
 	/** Touched by the first prompt of the terminal's shell: from here on the terminal is up. */
 	terminalUp: "/run/virtualghost/session/terminal-up",
+	/** Written before the terminal starts, where a GPU draws: a line with the OpenGL version, a line with the renderer. */
+	graphics: "/run/virtualghost/session/graphics",
+	/** Why the session was started once more without the GPU. */
+	steppedDown: "/run/virtualghost/session/stepped-down",
 	/** Written when the session's unit has ended: `SERVICE_RESULT EXIT_CODE EXIT_STATUS`. */
 	sessionEnded: "/run/virtualghost/session-ended",
 	/** stdout and stderr of cage and the terminal. */

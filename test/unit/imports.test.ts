@@ -15,7 +15,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 	"src/config": ["src/errors.ts"],
 	"src/plan": ["src/config", "src/wire", "src/errors.ts"],
 	"src/host": ["src/plan", "src/errors.ts"],
-	"src/vfio": ["src/host", "src/plan", "src/wire", "src/errors.ts"],
+	"src/vfio": ["src/config", "src/host", "src/plan", "src/wire", "src/errors.ts"],
 	"src/network": ["src/plan", "src/wire", "src/errors.ts"],
 	"src/ssh": ["src/wire", "src/errors.ts"],
 	"src/vm": [

@@ -21,10 +21,14 @@ export class XServer implements AsyncDisposable {
 	}
 
 	/** `-displayfd` picks a free display and tells when it is ready: nothing to poll. */
-	static async start(size = "1400x900x24"): Promise<XServer> {
-		const child = spawn("Xvfb", ["-displayfd", "3", "-screen", "0", size, "+extension", "GLX", "-nolisten", "tcp"], {
-			stdio: ["ignore", "ignore", "ignore", "pipe"],
-		});
+	static async start(size = "1400x900x24", glx = true): Promise<XServer> {
+		const child = spawn(
+			"Xvfb",
+			["-displayfd", "3", "-screen", "0", size, glx ? "+extension" : "-extension", "GLX", "-nolisten", "tcp"],
+			{
+				stdio: ["ignore", "ignore", "ignore", "pipe"],
+			},
+		);
 		const ready = child.stdio[3];
 		if (!ready || !("once" in ready)) throw new Error("no display descriptor");
 		const [line] = (await Promise.race([

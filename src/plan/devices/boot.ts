@@ -1,5 +1,5 @@
 /** Kernel, initramfs, command line, and the credentials of this run. */
-import { CONTROL_CARD_OPTION, SESSION_OFF_OPTION } from "../../wire/names.ts";
+import { CONTROL_CARD_OPTION, GPU_FALLBACK_OPTION, GPU_OPTION, SESSION_OFF_OPTION } from "../../wire/names.ts";
 import { hasControlCard, type MachinePlan } from "../machine-plan.ts";
 import { keyval } from "./keyval.ts";
 
@@ -11,8 +11,9 @@ export function kernelCommandLine(plan: MachinePlan): string {
 		"loglevel=3",
 		"panic=-1",
 		"systemd.show_status=0",
-		`virtualghost.gpu=${plan.gpu}`,
+		`${GPU_OPTION}=${plan.gpu}`,
 	];
+	if (plan.gpuFallback) words.push(GPU_FALLBACK_OPTION);
 	if (hasControlCard(plan)) words.push(CONTROL_CARD_OPTION);
 	if (plan.gpu === "none") words.push(SESSION_OFF_OPTION);
 	return words.join(" ");

@@ -9,8 +9,28 @@ const HEIGHT = 800;
 export function gpuArgv(plan: MachinePlan): string[] {
 	const argv = ["-vga", "none", "-display", display(plan)];
 	if (plan.gpu === "none") return argv;
+	if (plan.gpu === "vfio") {
+		const second = plan.display === "none" ? [] : ["-device", virtioGpu("virtio-gpu-pci")];
+		return [...argv, ...passthroughArgv(plan), ...second];
+	}
 	const model = plan.gpu === "virgl" ? "virtio-gpu-gl-pci" : "virtio-gpu-pci";
-	return [...argv, "-device", keyval(model, { id: "gpu", xres: WIDTH, yres: HEIGHT })];
+	return [...argv, "-device", virtioGpu(model)];
+}
+
+function virtioGpu(model: string): string {
+	return keyval(model, { id: "gpu", xres: WIDTH, yres: HEIGHT });
+}
+
+/** Behind a port of its own, as a card in a slot: drivers look for the link to it. The functions of one card stay one card. */
+function passthroughArgv({ passthrough }: MachinePlan): string[] {
+	const argv = ["-device", keyval("pcie-root-port", { id: "slot", chassis: 1 })];
+	for (const [i, host] of passthrough.entries()) {
+		argv.push(
+			"-device",
+			keyval("vfio-pci", { host, bus: "slot", addr: `0.${i}`, multifunction: i === 0 ? true : undefined }),
+		);
+	}
+	return argv;
 }
 
 function display(plan: MachinePlan): string {

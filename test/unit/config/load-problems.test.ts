@@ -46,7 +46,7 @@ describe("problems", () => {
 		  config.toml:4:10: vm.kernel: expected a path as a string, got an array
 		  config.toml:5:10: vm.rootfs: the path is empty
 		  config.toml:6:9: vm.accel: expected one of auto, kvm, hvf, whpx, tcg, got "kvn" (did you mean "kvm"?)
-		  config.toml:8:8: gpu.mode: expected one of auto, virgl, software, none, got true
+		  config.toml:8:8: gpu.mode: expected one of auto, virgl, software, none, or a PCI address such as 01:00.0, got true
 		  config.toml:10:11: display.backend: expected one of auto, gtk, sdl, cocoa, none, got a date
 		  config.toml:11:7: qemu.binary: expected a path as a string, got a table
 		  config.toml:13:8: logs.keep: expected a whole number of runs from 1 to 1000, got 99999999999999999999
@@ -123,7 +123,7 @@ describe("problems", () => {
 		expect(problemsOf(withText(text))).toMatchInlineSnapshot(`
 		  "config.toml:2:19: vm.memory: 8X: unknown unit "X"; write for example 4096 (MiB), 512M or 8G
 		  config.toml:3:15: vm.vcpus: expected a whole number from 1 to 512, or "auto", got 0
-		  config.toml:4:15: gpu.mode: expected one of auto, virgl, software, none, got "[vm]""
+		  config.toml:4:15: gpu.mode: expected one of auto, virgl, software, none, or a PCI address such as 01:00.0, got "[vm]""
 		`);
 	});
 
@@ -200,7 +200,7 @@ describe("problems", () => {
 		  "--accel: given more than once
 		  --boot-timeout: expected a whole number of seconds from 10 to 3600, got "5m"
 		  --display: expected one of auto, gtk, sdl, cocoa, none, got "xt"
-		  --gpu: needs a value: one of auto, virgl, software, none
+		  --gpu: needs a value: one of auto, virgl, software, none, or a PCI address such as 01:00.0
 		  --kernel: needs a value: a path as a string
 		  --logs-keep: expected a whole number of runs from 1 to 1000, got 1.5
 		  --memory: 8X: unknown unit "X"; write for example 4096 (MiB), 512M or 8G

@@ -67,7 +67,7 @@ describe("rows", () => {
 		  --rootfs <path>  Root file system image to boot instead of the embedded one [default: the embedded root file system]
 		  --accel <auto|kvm|hvf|whpx|tcg>  How the processor is virtualized [default: auto (the best that works on this host)]
 		  --control <auto|vsock|unix|tcp>  How the launcher reaches the guest's agent [default: auto (vsock where this host has it, else unix, else tcp)]
-		  --gpu <auto|virgl|software|none>  How the guest draws [default: auto (virgl where the host's OpenGL is good enough, else software)]
+		  --gpu <auto|virgl|software|none|address>  How the guest draws [default: auto (virgl where the host's OpenGL is good enough, else software)]
 		  --display <auto|gtk|sdl|cocoa|none>  What makes the window on the host [default: auto (what this host and its QEMU have)]
 		  --qemu <path>  qemu-system program to use instead of the embedded one [default: the embedded QEMU]
 		  --logs-keep <runs>  Number of past runs whose logs are kept [default: 10]

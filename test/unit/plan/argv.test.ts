@@ -45,7 +45,7 @@ test("Linux, KVM, virgl in an SDL window (X11)", () => {
 	    "-rtc base=utc,clock=host",
 	    "-kernel /c/kernel",
 	    "-initrd /c/initramfs",
-	    "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 virtualghost.gpu=virgl",
+	    "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 virtualghost.gpu=virgl virtualghost.gpu-fallback=software",
 	    "-smbios type=11,path=/run/k1",
 	    "-smbios type=11,path=/run/k2",
 	  ]
@@ -150,7 +150,7 @@ test("Linux, KVM, kernel vhost-vsock, SDL", () => {
 	    "-rtc base=utc,clock=host",
 	    "-kernel /c/kernel",
 	    "-initrd /c/initramfs",
-	    "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 virtualghost.gpu=virgl",
+	    "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 virtualghost.gpu=virgl virtualghost.gpu-fallback=software",
 	    "-smbios type=11,path=/run/k1",
 	    "-smbios type=11,path=/run/k2",
 	  ]
@@ -312,14 +312,14 @@ test("Linux, control card behind a port", () => {
 	      "-machine q35,dump-guest-core=off,vmport=off",
 	      "-netdev user,id=control,restrict=on,ipv6=off,net=192.0.2.0/24,hostfwd=tcp:127.0.0.1:4711-192.0.2.15:5222",
 	      "-device virtio-net-pci,netdev=control,mac=52:54:00:76:67:01,romfile=",
-	      "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 virtualghost.gpu=virgl virtualghost.control=tcp",
+	      "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 virtualghost.gpu=virgl virtualghost.gpu-fallback=software virtualghost.control=tcp",
 	    ],
 	    "gone": [
 	      "-machine q35,memory-backend=mem,dump-guest-core=off,vmport=off",
 	      "-object memory-backend-memfd,id=mem,size=4096M,share=on",
 	      "-chardev socket,id=vsock,path=/run/user/1000/virtualghost/ab12/vhost.sock",
 	      "-device vhost-user-vsock-pci,chardev=vsock",
-	      "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 virtualghost.gpu=virgl",
+	      "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 virtualghost.gpu=virgl virtualghost.gpu-fallback=software",
 	    ],
 	  }
 	`);

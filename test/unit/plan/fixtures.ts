@@ -15,6 +15,7 @@ export const linux: HostFacts = {
 	memoryMiB: 16384,
 	accelerators: [{ name: "kvm", usable: true, why: "/dev/kvm can be opened" }, tcg],
 	display: { x11: ":0", wayland: null },
+	gl: { version: "4.6 (Core Profile) Mesa 25.0.7", renderer: "AMD Radeon RX 6600", why: "" },
 	kernelVsock: { usable: false, why: "/dev/vhost-vsock cannot be used" },
 };
 
@@ -23,6 +24,7 @@ export const macos: HostFacts = {
 	platform: "darwin",
 	accelerators: [{ name: "hvf", usable: true, why: "kern.hv_support is 1" }, tcg],
 	display: { x11: null, wayland: null },
+	gl: null,
 	kernelVsock: { usable: false, why: "no vsock on darwin" },
 };
 
@@ -38,6 +40,7 @@ export const embedded: QemuFacts = {
 	version: "11.1.3",
 	dataFolder: "/cache/qemu/share",
 	vsockDaemon: ["/cache/qemu/bin/vhost-device-vsock"],
+	virgl: true,
 };
 
 export const external: QemuFacts = {
@@ -46,6 +49,7 @@ export const external: QemuFacts = {
 	version: "11.1.0",
 	dataFolder: null,
 	vsockDaemon: null,
+	virgl: true,
 };
 
 export const images = { kernel: "/c/kernel", initramfs: "/c/initramfs", root: "/c/root", guest: "/c/guest" };

@@ -6,6 +6,7 @@ const good: EndingFacts = {
 	shutdown: "guest-shutdown",
 	panicked: false,
 	session: { event: "session-ended", result: "success", status: "exited 0", terminalWasUp: true, log: "" },
+	graphics: null,
 	alive: true,
 	fatal: null,
 	serialTail: "serial",

@@ -13,7 +13,7 @@ import { Helper } from "./helper.ts";
 import { judge, lockedMemoryLimit } from "./judge.ts";
 import { type Message, RELEASE, type RestoredCard, START } from "./messages.ts";
 import { holderNames } from "./node-holders.ts";
-import { pendingJournals } from "./pending.ts";
+import { pendingJournals, restoreByHelper } from "./pending.ts";
 import { type PassthroughPlan, planPassthrough } from "./plan.ts";
 import { INDENT, refusal } from "./refusal.ts";
 
@@ -114,22 +114,31 @@ function heldBy(helper: Helper, plan: PassthroughPlan, request: TakeRequest): He
 }
 
 /** @throws Fault */
-async function releaseNow(helper: Helper, { gpu, warn, stage }: TakeRequest): Promise<void> {
+async function releaseNow(helper: Helper, request: TakeRequest): Promise<void> {
+	const { gpu, warn, stage } = request;
 	stage(`giving the GPU ${gpu} back to the host`);
 	helper.say(RELEASE);
 	helper.hangUp();
 	for (;;) {
 		const message = await helper.next();
-		if (message === null) {
-			throw new Fault(`The GPU ${gpu} was not given back`, {
-				why: "the helper that would have done it has died",
-				fix: `sudo virtualghost gpu restore ${gpu}`,
-			});
-		}
+		if (message === null) return await releaseAfterDeath(helper, request);
 		if ("waiting" in message)
 			warn(`the GPU ${gpu} is still in use by ${holderNames(message.waiting)}; it comes back after that`);
 		else if ("restored" in message) return checkRestored(message.restored);
 	}
+}
+
+/** Somebody has killed the helper: another one does it, if nobody has to be asked for that. @throws Fault */
+async function releaseAfterDeath(helper: Helper, { gpu, env }: TakeRequest): Promise<void> {
+	const fault = new Fault(`The GPU ${gpu} was not given back`, {
+		why: "the helper that would have done it has died",
+		fix: `sudo virtualghost gpu restore ${gpu}`,
+	});
+	// pkexec would ask.
+	if (helper.how === "pkexec") throw fault;
+	const restored = await restoreByHelper(gpu, env, new AbortController().signal, true).catch(() => null);
+	if (restored === null) throw fault;
+	checkRestored(restored);
 }
 
 /** @throws Fault that names every function that is not as it was */

@@ -6,7 +6,7 @@ import { Fault } from "../../../src/errors.ts";
 import { type HelperRequest, helperWords } from "../../../src/vfio/grammar.ts";
 import { Helper } from "../../../src/vfio/helper.ts";
 import { type Message, RELEASE, START } from "../../../src/vfio/messages.ts";
-import { readiness } from "../../../src/vfio/take.ts";
+import { readiness, releaseNow } from "../../../src/vfio/take.ts";
 import { FakeMachine, GPU, NODE, SOUND } from "./fake-machine.ts";
 
 const BACK = { [GPU]: ["nouveau", null], [SOUND]: ["snd_hda_intel", null] };
@@ -105,6 +105,49 @@ test("what is no message is not heard", async () => {
 		`echo hello; echo '{"ready":1}'; echo '{"restored":[],"x":1}'; echo '{"restored":[]}'`,
 	]);
 	expect(await rest(helper)).toEqual([{ restored: [] }]);
+});
+
+describe("giving back", () => {
+	const warnings: string[] = [];
+	const request = { gpu: GPU, warn: (text: string) => void warnings.push(text), stage: () => {}, env: {} };
+	const shell = (script: string) =>
+		Helper.run({ how: "pkexec", argv: ["/bin/sh", "-c", script], env: environment(), interactive: false });
+	const outcome = (script: string) => releaseNow(shell(script), request, 300).catch((error: unknown) => error);
+
+	test("well", async () => {
+		const helper = start();
+		await readiness(helper, HOLD, NEVER);
+		await releaseNow(helper, request);
+		expect(machine.state()).toEqual(BACK);
+	});
+
+	test("somebody does not let go: said at once, and not waited for without end", async () => {
+		const waiting = JSON.stringify({ waiting: [{ pid: 7, name: "qemu\x1b" }] });
+		const fault = (await outcome(`printf '%s\\n' '${waiting}'; exec sleep 2`)) as Fault;
+		expect(warnings.at(-1)).toBe(`the GPU ${GPU} is still in use by qemu\\u{1b} (process 7); it comes back after that`);
+		expect([fault.message, fault.details.why]).toEqual([
+			`The GPU ${GPU} is not back yet`,
+			expect.stringContaining("(process 7)"),
+		]);
+	});
+
+	test("the helper was killed, and its successor would ask for a password: the remedy is told", async () => {
+		const fault = (await outcome("exit 1")) as Fault;
+		expect(fault.details).toMatchObject({
+			why: expect.stringContaining("has died"),
+			fix: `sudo virtualghost gpu restore ${GPU}`,
+		});
+	});
+
+	test("every function that is not back is named", async () => {
+		const functions = [
+			{ bdf: GPU, was: "nouveau", now: null, problem: "no" },
+			{ bdf: SOUND, was: null, now: null, problem: null },
+		];
+		const restored = JSON.stringify({ restored: [{ gpu: GPU, functions, problem: null, void: false }] });
+		const fault = (await outcome(`echo '${restored}'`)) as Fault;
+		expect(fault.details.why).toBe(`${GPU} (nouveau): no`);
+	});
 });
 
 describe("Ctrl+C while a password is asked for", () => {

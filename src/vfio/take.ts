@@ -64,9 +64,11 @@ export async function takeGpu(request: TakeRequest): Promise<HeldGpu> {
 	try {
 		await readiness(helper, ask, signal);
 		signal.throwIfAborted();
-		return heldBy(helper, plan, request);
+		return heldBy(helper, { ...plan, prebound: false }, request);
 	} catch (error) {
 		await helper[Symbol.asyncDispose]();
+		// Ctrl+C at the question for the password ends sudo, too; that it ended is not the news then.
+		signal.throwIfAborted();
 		throw error;
 	}
 }

@@ -165,9 +165,11 @@ describe("Ctrl+C while a password is asked for", () => {
 
 	test("a password that is typed afterwards changes nothing", async () => {
 		// A sudo that does not end when it is told to.
-		const script = `trap '' TERM; sleep 0.5; exec "$@"`;
+		const asking = machine.at("/asking");
+		const script = `trap '' TERM; : >'${asking}'; sleep 0.5; exec "$@"`;
 		const argv = ["/bin/sh", "-c", script, "sudo", process.execPath, PROGRAM, machine.root, ...helperWords(HOLD)];
 		const helper = run(argv);
+		while (!existsSync(asking)) await Bun.sleep(5);
 		await helper[Symbol.asyncDispose]();
 		expect(await rest(helper)).toEqual([{ hello: { protocol: 1 } }]);
 		expect([machine.state(), machine.written]).toEqual([BACK, []]);

@@ -60,26 +60,25 @@ export function runLine(gpu: string, payload: PayloadName, more = ""): string {
 	return `$VG run --gpu ${gpu} --display none --accel tcg --memory ${MEMORY_MIB}M --name inner --kernel /share/${payload}.elf ${more}`;
 }
 
+/** A state folder for each account; its logs are read from outside. */
+const STATE = "export XDG_STATE_HOME=/tmp/state-$(id -u)\n";
+const SERIAL = "/tmp/state-*/virtualghost/runs/*/serial.log";
+
 /** Starts a run that stays until it is stopped, and waits until the payload has done its work. */
-export async function startRun(l1: L1, gpu: string, options?: CommandOptions & { more?: string }): Promise<L1Command> {
-	const command = l1.start(`${STATE}${runLine(gpu, "long", options?.more)}`, options);
-	await Promise.race([payloadSays(l1, "ready", options), command.outcome.then(({ output }) => fail(output))]);
-	return command;
-}
-
-function fail(output: string): never {
-	throw new Error(`the run has ended: ${output}`);
-}
-
-/** One state folder for all accounts, fresh for each run: its logs are read from outside. */
-const STATE = "rm -rf /tmp/state; export XDG_STATE_HOME=/tmp/state\n";
-const SERIAL = "/tmp/state/virtualghost/runs/*/serial.log";
-
-async function payloadSays(l1: L1, word: string, options: CommandOptions = {}): Promise<void> {
-	// After the folder was removed: a log of an earlier run would do.
-	await l1.ok(`sleep 1; until grep -qs "payload: ${word}" ${SERIAL}; do sleep 0.2; done`, {
-		timeoutMs: options.timeoutMs ?? 120_000,
+export async function startRun(
+	l1: L1,
+	gpu: string,
+	options: CommandOptions & { more?: string } = {},
+): Promise<L1Command> {
+	await l1.ok("rm -rf /tmp/state-*");
+	const command = l1.start(`${STATE}${runLine(gpu, "long", options.more)}`, options);
+	const ready = l1.ok(`until grep -qs "payload: ready" ${SERIAL}; do sleep 0.2; done`);
+	const ended = command.outcome.then(({ output }) => {
+		throw new Error(`the run has ended: ${output}`);
 	});
+	ended.catch(() => {});
+	await Promise.race([ready, ended]);
+	return command;
 }
 
 /** What the payload has said on its serial console. */

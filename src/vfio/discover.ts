@@ -20,6 +20,8 @@ export interface IommuGroup {
 	readonly holders: readonly Holder[];
 	/** VFIO made the group up (no-IOMMU mode): nothing protects the host's memory. */
 	readonly noIommu: boolean;
+	/** The firmware wants a piece of memory mapped for a member at any time; newer kernels then refuse VFIO. */
+	readonly firmwareMemory: boolean;
 }
 
 export interface PciHost {
@@ -84,6 +86,8 @@ function readGroup(
 		mayOpen: files.mayOpen(node),
 		holders: holders.get(node) ?? [],
 		noIommu,
+		// `direct-relaxable`: the firmware is done with it when Linux runs, as with a display's own memory.
+		firmwareMemory: /\sdirect$/m.test(files.read(`${folder}/reserved_regions`) ?? ""),
 	};
 }
 

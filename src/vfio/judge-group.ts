@@ -32,6 +32,10 @@ export function judgeGroup(host: PciHost, group: IommuGroup, slot: string): Obst
 		const text = `IOMMU group ${group.id} holds parts of the chipset, which the host cannot do without: ${listed(names)}`;
 		found.push(hard("chipset", text, MOVE));
 	}
+	if (group.firmwareMemory) {
+		const text = `the firmware keeps memory for a device of IOMMU group ${group.id} (RMRR); most kernels refuse to pass such a group`;
+		found.push(forceable("firmware-memory", text, "update the firmware, or switch off what it does with this device"));
+	}
 	found.push(...functions.flatMap(judgeMember));
 	return found;
 }

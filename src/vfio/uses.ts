@@ -78,7 +78,7 @@ function findKeyboards(files: Files): FoundUse[] {
 				.find((line) => line.startsWith(start))
 				?.slice(start.length) ?? "";
 		const keys = field("B: KEY=").trim().split(" ").at(-1) ?? "";
-		if (!/f{6}[ef]$/.test(keys)) continue;
+		if (!/f{7}[ef]$/.test(keys)) continue;
 		const what = field("N: Name=").replace(/^"|"$/g, "");
 		// The path under /sys has no links in it.
 		for (const bdf of bdfsInPath(field("S: Sysfs=").trim())) found.push({ bdf, use: { kind: "keyboard", what } });

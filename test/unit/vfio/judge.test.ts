@@ -25,6 +25,7 @@ test("which obstacles --force overrides", () => {
 		"active-connector",
 		"boot-display",
 		"default-route",
+		"firmware-memory",
 		"held",
 		"keyboard",
 		"mounted-disk",

@@ -108,6 +108,22 @@ export const GROUPS: Readonly<Record<string, Scenario>> = {
 		make: () => simple().folder("/sys/kernel/iommu_groups/13/devices/arm-smmu.0.auto"),
 		obstacles: ["foreign-member"],
 	},
+	"firmware-memory": {
+		make: () =>
+			simple().file(
+				"/sys/kernel/iommu_groups/13/reserved_regions",
+				"0x00000000bb800000 0x00000000bfffffff direct\n0x00000000fee00000 0x00000000feefffff msi\n",
+			),
+		obstacles: ["firmware-memory"],
+	},
+	"firmware-memory-no-more": {
+		make: () =>
+			simple().file(
+				"/sys/kernel/iommu_groups/13/reserved_regions",
+				"0x00000000bb800000 0x00000000bfffffff direct-relaxable\n0x00000000fee00000 0x00000000feefffff msi\n",
+			),
+		obstacles: [],
+	},
 	"root-disk-nvme": {
 		make: () => withDisk(simple()).mount("259:2", "/", "ext4", "/dev/nvme0n1p2"),
 		obstacles: ["root-disk"],
@@ -218,6 +234,15 @@ export const GROUPS: Readonly<Record<string, Scenario>> = {
 			return machine.keyboard("Cherry GmbH Keyboard", `${machine.place(USB)}/usb1/1-2/1-2:1.0/0003/input/input4`);
 		},
 		obstacles: ["keyboard"],
+	},
+	"power-button-on-usb": {
+		make: () => {
+			const machine = simple().pci(USB);
+			const path = machine.place(USB).slice("/sys".length);
+			const button = `N: Name="Headset"\nS: Sysfs=${path}/usb1/1-2/input/input9\nB: EV=3\nB: KEY=3 0 0 fffff00000000000\n\n`;
+			return machine.file("/proc/bus/input/devices", button);
+		},
+		obstacles: [],
 	},
 	"bridge-above-everything": {
 		make: () => {

@@ -4,7 +4,8 @@ import { copyFileSync } from "node:fs";
 import { join } from "node:path";
 import { changedPixels, type Picture } from "../../../src/smoke/picture.ts";
 import { testContext } from "./image.ts";
-import type { CommandOptions, L1, L1Command } from "./l1.ts";
+import type { L1 } from "./l1.ts";
+import type { CommandOptions, L1Command } from "./l1-commands.ts";
 import { L1_DEVICE } from "./machine-l1.ts";
 import { type PayloadName, PICTURE, payloadPicture, payloads } from "./payload.ts";
 

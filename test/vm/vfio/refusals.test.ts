@@ -10,7 +10,8 @@ import {
 	stopRun,
 	UNTOUCHED,
 } from "./cards.ts";
-import { type CommandOptions, L1 } from "./l1.ts";
+import { L1 } from "./l1.ts";
+import type { CommandOptions } from "./l1-commands.ts";
 import { L1_DEVICE, type L1Options } from "./machine-l1.ts";
 
 const { gpu, audio } = L1_DEVICE;

@@ -21,6 +21,10 @@ fmt:
 test-vm *filter:
     bun test/run.ts vm {{ filter }}
 
+# Hand devices of an emulated host to machines inside it (half an hour).
+test-vfio *filter:
+    bun test/run.ts vfio {{ filter }}
+
 # Measure start-up: the headless test's own seconds, five times.
 bench runs="5":
     for i in $(seq {{ runs }}); do dist/virtualghost run --headless-test | tail -n 1; done

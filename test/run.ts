@@ -1,6 +1,7 @@
 /**
  * Everything that CI checks, in order of cost: linter, types, unit tests, then machines that boot. The last line is
- * `N passed, N failed` alone. `bun test/run.ts unit|vm [filter]` runs a part.
+ * `N passed, N failed` alone. `bun test/run.ts unit|vm|vfio [filter]` runs a part; vfio (machines inside a
+ * machine, half an hour) runs only when it is named.
  */
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -14,6 +15,8 @@ interface Tally {
 	passed: number;
 	failed: number;
 }
+
+const VFIO = "test/vm/vfio";
 
 /** One check is one command; a test file counts its tests. */
 interface Check {
@@ -35,15 +38,15 @@ function plan(part: string | undefined, filter: string | undefined): Check[] {
 		{ name: "unit tests", argv: [BUN, "test", "--timeout=60000", "test/unit"], tests: true },
 	];
 	// One file at a time: two machines at once on two cores would measure each other.
-	const vm = testFiles("test/vm", filter).map((file) => ({
-		name: file,
-		argv: [BUN, "test", `./${file}`],
-		tests: true,
-	}));
+	const machines = (folder: string) =>
+		testFiles(folder, filter).map((name) => ({ name, argv: [BUN, "test", `./${name}`], tests: true }));
+	const vfio = machines(VFIO);
+	const vm = machines("test/vm").filter(({ name }) => !name.startsWith(VFIO));
 	if (part === "unit") return unit;
 	if (part === "vm") return vm;
+	if (part === "vfio") return vfio;
 	if (part === undefined || part === "all") return [...unit, ...vm];
-	console.error(`no part "${part}": unit, vm or all`);
+	console.error(`no part "${part}": unit, vm, vfio or all`);
 	process.exit(2);
 }
 

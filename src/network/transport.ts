@@ -16,7 +16,7 @@ export function openTransport(control: Control, port: number): Transport {
 		case "vhost-user-vsock":
 			return { connect: () => connectHybrid(control.vsockPath, port) };
 		case "vhost-vsock":
-			return { connect: async () => await Promise.resolve(connectVsock(control.cid, port)) };
+			return { connect: () => connectVsock(control.cid, port) };
 		case "unix":
 			return { connect: () => connectUnix(control.path) };
 		case "tcp":

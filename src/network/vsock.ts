@@ -1,35 +1,89 @@
 /** AF_VSOCK on the host, through bun:ffi: the way to a guest behind the kernel's vhost-vsock. */
-import { dlopen, FFIType, ptr } from "bun:ffi";
 import type { Duplex } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Fault } from "../errors.ts";
-import { AF_VSOCK, sockaddrVm } from "../wire/vsock.ts";
 import { adoptSocket } from "./adopt.ts";
+import { kernelVsock, VSOCK_ERROR, type VsockCalls } from "./vsock-calls.ts";
 
-const SOCK_STREAM = 1;
-const SOCK_CLOEXEC = 0o2000000;
-const F_SETFL = 4;
-const O_NONBLOCK = 0o4000;
+/** As long as the handshake of the other vsock may take (hybrid-vsock.ts). */
+const CONNECT_TIMEOUT_MS = 10_000;
+/** QEMU claims the context id when it starts; one that nobody has claimed for this long belongs to a machine that is gone. */
+const UNCLAIMED_TIMEOUT_MS = 2_000;
+/** Between two looks; the answer comes from the same host, so the first ones are close together. */
+const LOOK_AGAIN_MS = [1, 2, 4, 8, 16, 32];
+
+export interface VsockTimeouts {
+	readonly connectMs: number;
+	readonly unclaimedMs: number;
+}
 
 /**
- * Connects and returns the stream. The connect itself blocks: within one host it either finds the guest's listener or fails
- * at once (ENODEV until QEMU has claimed the context id, ECONNRESET while nothing listens).
+ * Connects and returns the stream; nothing blocks. Tries again while nobody has claimed the context id (QEMU is starting) and when the
+ * kernel gives up by itself (after 2 s: the guest is too busy to answer).
  *
- * @throws Fault if the guest does not accept (bun:ffi does not give errno).
+ * @throws Fault if nothing listens on the port in the guest, or the time is over
  */
-export function connectVsock(cid: number, port: number): Duplex {
-	const libc = dlopen("libc.so.6", {
-		socket: { args: [FFIType.i32, FFIType.i32, FFIType.i32], returns: FFIType.i32 },
-		connect: { args: [FFIType.i32, FFIType.ptr, FFIType.u32], returns: FFIType.i32 },
-		fcntl: { args: [FFIType.i32, FFIType.i32, FFIType.i32], returns: FFIType.i32 },
-		close: { args: [FFIType.i32], returns: FFIType.i32 },
-	}).symbols;
-	const fd = libc.socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0) throw new Fault("This host's kernel has no AF_VSOCK sockets");
-	const address = sockaddrVm(cid, port);
-	if (libc.connect(fd, ptr(address), address.byteLength) !== 0) {
-		libc.close(fd);
-		throw new Fault("The guest's agent cannot be reached", { why: `vsock ${cid}:${port} does not accept` });
+export async function connectVsock(
+	cid: number,
+	port: number,
+	calls: VsockCalls = kernelVsock(),
+	timeouts: VsockTimeouts = { connectMs: CONNECT_TIMEOUT_MS, unclaimedMs: UNCLAIMED_TIMEOUT_MS },
+): Promise<Duplex> {
+	return adoptSocket(await connectDescriptor(cid, port, calls, timeouts));
+}
+
+/** As `connectVsock`: the connected descriptor, which does not block. @throws Fault */
+export async function connectDescriptor(
+	cid: number,
+	port: number,
+	calls: VsockCalls,
+	{ connectMs, unclaimedMs }: VsockTimeouts,
+): Promise<number> {
+	const from = performance.now();
+	const since = () => performance.now() - from;
+	const refuse = (why: string) =>
+		new Fault("The guest's agent cannot be reached", { why: `vsock ${cid}:${port}: ${why}` });
+	for (let tries = 0; ; tries++) {
+		const fd = calls.open();
+		if (fd < 0) throw new Fault("This host's kernel has no AF_VSOCK sockets", { fix: "use --control unix" });
+		const error = await finish(fd, calls.connect(fd, cid, port), calls, connectMs - since());
+		if (error === 0) return fd;
+		calls.close(fd);
+		if (error === null) throw refuse(`no answer within ${connectMs / 1000} s`);
+		const again =
+			(error === VSOCK_ERROR.ENODEV && since() < unclaimedMs) ||
+			(error === VSOCK_ERROR.ETIMEDOUT && since() < connectMs);
+		if (!again) throw refuse(describe(error));
+		await sleep(pause(tries));
 	}
-	libc.fcntl(fd, F_SETFL, O_NONBLOCK);
-	return adoptSocket(fd);
+}
+
+/** The error number of a connection that was begun, 0 once it stands; null if the time is over first. */
+async function finish(fd: number, begun: number, calls: VsockCalls, timeoutMs: number): Promise<number | null> {
+	if (begun !== VSOCK_ERROR.EINPROGRESS) return begun;
+	const end = performance.now() + timeoutMs;
+	for (let looks = 0; ; looks++) {
+		const result = calls.result(fd);
+		if (result !== null) return result;
+		if (performance.now() > end) return null;
+		await sleep(pause(looks));
+	}
+}
+
+function pause(count: number): number {
+	return LOOK_AGAIN_MS[Math.min(count, LOOK_AGAIN_MS.length - 1)] ?? 0;
+}
+
+function describe(error: number): string {
+	switch (error) {
+		case VSOCK_ERROR.ENODEV:
+			return "no machine on this host has that context id";
+		case VSOCK_ERROR.ECONNRESET:
+		case VSOCK_ERROR.ECONNREFUSED:
+			return "nothing listens on that port in the guest";
+		case VSOCK_ERROR.ETIMEDOUT:
+			return "the guest does not answer";
+		default:
+			return `error ${error}`;
+	}
 }

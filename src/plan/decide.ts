@@ -22,6 +22,8 @@ export interface RunFacts {
 	readonly credentialFiles: readonly string[];
 	/** A port on 127.0.0.1 that was free a moment ago, for QEMU to listen on; without it QEMU takes any. */
 	readonly controlPort?: number;
+	/** How many vsock context ids were somebody else's already; another number gives another id. */
+	readonly contextIdsTaken?: number;
 }
 
 /** Processors of a guest unless told otherwise: enough for a build, few enough to leave the host usable. */
@@ -158,7 +160,7 @@ function decideControl(config: Config, host: HostFacts, qemu: QemuFacts, run: Ru
 function findVsock(host: HostFacts, qemu: QemuFacts, run: RunFacts): [Control, ""] | [null, string] {
 	if (host.platform !== "linux") return [null, `there is no vsock on ${host.platform}`];
 	const folder = run.instanceFolder;
-	if (host.kernelVsock.usable) return [{ kind: "vhost-vsock", cid: guestCid(folder) }, ""];
+	if (host.kernelVsock.usable) return [{ kind: "vhost-vsock", cid: guestCid(folder, run.contextIdsTaken ?? 0) }, ""];
 	if (!qemu.vsockDaemon) return [null, `${host.kernelVsock.why}, and this QEMU comes without vhost-device-vsock`];
 	return [{ kind: "vhost-user-vsock", socket: `${folder}/vhost.sock`, vsockPath: `${folder}/vsock` }, ""];
 }
@@ -180,9 +182,12 @@ function controlFault(wish: string, why: string): Fault {
 	});
 }
 
-/** Kernel context ids are shared by the whole host: spread the instances over them by the name of their folder. */
-function guestCid(instanceFolder: string): number {
-	let hash = 0;
+/**
+ * Kernel context ids are shared by the whole host, and nobody gives them out: spread the instances over them by the name of their
+ * folder. `taken` steps aside for another program that had the same idea.
+ */
+function guestCid(instanceFolder: string, taken: number): number {
+	let hash = taken;
 	for (const char of instanceFolder) hash = (Math.imul(hash, 31) + char.charCodeAt(0)) >>> 0;
 	return FIRST_GUEST_CID + (hash % 0x3fff_fff0);
 }

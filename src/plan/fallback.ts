@@ -17,7 +17,7 @@ export interface Fallback {
 	/** One line for the user; null where it is not worth one. */
 	readonly warning: string | null;
 	/** Whether the hardware accelerator is what failed, which is remembered for this host. */
-	readonly blames: "accelerator" | "gpu" | "cpu" | "port";
+	readonly blames: "accelerator" | "gpu" | "cpu" | "port" | "context-id";
 }
 
 /** QEMU's and its libraries' words when a window with OpenGL cannot be made. */
@@ -31,12 +31,16 @@ const MSR_FAILURE = /MSR 0x10a/i;
 /** Somebody took the port between our look and QEMU's start. Of a forward from a Unix socket it means something else. */
 const PORT_TAKEN = /could not set up host forwarding rule/i;
 
+/** Somebody else on this host has the vsock context id. */
+const CONTEXT_ID_TAKEN = /unable to set guest cid: address already in use/i;
+
 /** The next attempt, or null if this failure is the user's answer. */
 export function nextAttempt(config: Config, plan: MachinePlan, failure: EarlyFailure): Fallback | null {
 	if (isDisplayFailure(failure)) return null;
-	if (plan.control.kind === "tcp" && PORT_TAKEN.test(failure.output)) {
+	const taken = takenAddress(plan, failure);
+	if (taken) {
 		const { accelerator, cpu, gpu } = plan;
-		return { choice: { accelerator, cpu, gpu }, warning: null, blames: "port" };
+		return { choice: { accelerator, cpu, gpu }, warning: null, blames: taken };
 	}
 	const glBroken = plan.gpu === "virgl" && GL_FAILURE.test(failure.output);
 	if (glBroken) {
@@ -58,6 +62,12 @@ export function nextAttempt(config: Config, plan: MachinePlan, failure: EarlyFai
 		warning: `${plan.accelerator.toUpperCase()} cannot run the guest here (${describe(failure)}); using software emulation, which is slow`,
 		blames: "accelerator",
 	};
+}
+
+/** The way to the agent that somebody else was quicker to take. */
+function takenAddress({ control }: MachinePlan, { output }: EarlyFailure): "port" | "context-id" | null {
+	if (control.kind === "tcp" && PORT_TAKEN.test(output)) return "port";
+	return control.kind === "vhost-vsock" && CONTEXT_ID_TAKEN.test(output) ? "context-id" : null;
 }
 
 /** Anything else that ends QEMU (no memory, a kernel that is none) would end it with software emulation too. */

@@ -40,14 +40,14 @@ export interface BootRequest {
 /** With hardware virtualization the kernel speaks within a second or two; beyond this it never will. */
 const HARDWARE_SILENCE_MS = 20_000;
 
-/** How often another port is tried when somebody else was quicker than QEMU. */
-const PORT_ATTEMPTS_MAX = 5;
+/** How often another port, or another vsock context id, is tried when somebody else was quicker than QEMU. */
+const ADDRESS_ATTEMPTS_MAX = 5;
 
 /** @throws Fault with the reason of the last attempt. */
 export async function boot(request: BootRequest): Promise<Machine> {
 	let fallback: RunFacts["fallback"] = recallFallback(request);
 	const broken: Broken[] = [];
-	let ports = 0;
+	const taken = { port: 0, "context-id": 0 };
 	for (;;) {
 		await using channels = process.platform === "win32" ? await openTcpChannels() : openInheritedChannels();
 		const plan = await planAttempt(request, {
@@ -57,6 +57,7 @@ export async function boot(request: BootRequest): Promise<Machine> {
 			instanceFolder: request.instance.folder,
 			channels: channels.planned,
 			credentialFiles: request.credentials.files,
+			contextIdsTaken: taken["context-id"],
 		});
 		for (const why of plan.reasons) request.report.detail(why);
 		const machine = await Machine.start({
@@ -76,8 +77,8 @@ export async function boot(request: BootRequest): Promise<Machine> {
 			return machine;
 		}
 		await machine[Symbol.asyncDispose]();
-		const next = stepDown(request, plan, failure, ports < PORT_ATTEMPTS_MAX);
-		if (next.blames === "port") ports++;
+		const next = stepDown(request, plan, failure, taken);
+		if (next.blames === "port" || next.blames === "context-id") taken[next.blames]++;
 		if (next.blames === "accelerator") {
 			broken.push({ topic: "accelerator", what: plan.accelerator, why: describe(failure) });
 		}
@@ -178,7 +179,13 @@ function recallGpu(recall: Recall): "software" | null {
 	return "software";
 }
 
-function stepDown(request: BootRequest, plan: MachinePlan, failure: EarlyFailure, morePorts: boolean): Fallback {
+/** How often the way to the agent was somebody else's. */
+interface Taken {
+	readonly port: number;
+	readonly "context-id": number;
+}
+
+function stepDown(request: BootRequest, plan: MachinePlan, failure: EarlyFailure, taken: Taken): Fallback {
 	const next = nextAttempt(request.config, plan, failure);
 	request.logs.note(`${plan.accelerator}/${plan.gpu} failed: ${describe(failure)}`);
 	if (isDisplayFailure(failure)) {
@@ -188,7 +195,14 @@ function stepDown(request: BootRequest, plan: MachinePlan, failure: EarlyFailure
 			log: request.logs.path("qemu"),
 		});
 	}
-	if (next?.blames === "port" && !morePorts) {
+	if (next?.blames === "context-id" && taken["context-id"] >= ADDRESS_ATTEMPTS_MAX) {
+		throw new Fault("The guest's agent cannot be reached by vsock", {
+			why: describe(failure),
+			fix: "end the machines of other programs that take vsock context ids, or use --control unix",
+			log: request.logs.path("qemu"),
+		});
+	}
+	if (next?.blames === "port" && taken.port >= ADDRESS_ATTEMPTS_MAX) {
 		throw new Fault("The port to the guest's agent could not be opened", {
 			why: describe(failure),
 			fix: "look for a program that takes every port of 127.0.0.1, or use another --control",

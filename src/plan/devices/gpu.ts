@@ -22,13 +22,16 @@ function virtioGpu(model: string): string {
 	return keyval(model, { id: "gpu", xres: WIDTH, yres: HEIGHT });
 }
 
-/** Behind a port of its own, as a card in a slot: drivers look for the link to it. The functions of one card stay one card. */
+/**
+ * Behind a port of its own, as a card in a slot: drivers look for the link to it. The functions of one card stay one card. The name of
+ * the port becomes that of its bus, and must be none of its properties: "slot" is one.
+ */
 function passthroughArgv({ passthrough }: MachinePlan): string[] {
-	const argv = ["-device", keyval("pcie-root-port", { id: "slot", chassis: 1 })];
+	const argv = ["-device", keyval("pcie-root-port", { id: "card-port", chassis: 1 })];
 	for (const [i, host] of passthrough.entries()) {
 		argv.push(
 			"-device",
-			keyval("vfio-pci", { host, bus: "slot", addr: `0.${i}`, multifunction: i === 0 ? true : undefined }),
+			keyval("vfio-pci", { host, bus: "card-port", addr: `0.${i}`, multifunction: i === 0 ? true : undefined }),
 		);
 	}
 	return argv;

@@ -142,6 +142,33 @@ test("a port that somebody took in between: the same machine once more, with ano
 	expect(nextAttempt(configOf(), planOf(linux, embedded, { control: "unix" }), failure)).toBeNull();
 });
 
+describe("a vsock context id that another program has", () => {
+	const kernel = { ...linux, kernelVsock: { usable: true, why: "" } };
+	const cidOf = (taken: number) => {
+		const { control } = planOf(kernel, embedded, {}, { contextIdsTaken: taken });
+		return control.kind === "vhost-vsock" ? control.cid : null;
+	};
+
+	test("the same machine once more, with another one", () => {
+		const output =
+			"qemu-system-x86_64: -device vhost-vsock-pci,guest-cid=7: vhost-vsock: unable to set guest cid: Address already in use";
+		const failure = { kind: "exited" as const, output, exitCode: 1 };
+		expect(nextAttempt(configOf(), planOf(kernel, embedded), failure)).toEqual({
+			choice: { accelerator: "kvm", cpu: "host", gpu: "virgl" },
+			warning: null,
+			blames: "context-id",
+		});
+		expect(nextAttempt(configOf({ accel: "kvm" }), planOf(linux, embedded), failure)).toBeNull();
+	});
+
+	test("each try has another one, none of them reserved", () => {
+		const ids = [0, 1, 2, 3, 4, 5].map(cidOf);
+		expect(new Set(ids).size).toBe(6);
+		for (const id of ids) expect(id).toBeGreaterThanOrEqual(3);
+		expect(cidOf(0)).toBe(ids[0] ?? null);
+	});
+});
+
 test("a display that cannot be reached is the answer: nothing else is tried", () => {
 	const failure = {
 		kind: "exited" as const,

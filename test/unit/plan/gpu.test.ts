@@ -74,13 +74,13 @@ describe("a card of the host's", () => {
 	test("its functions become one card behind a port, and nothing else is a screen", () => {
 		const passthrough = ["0000:01:00.0", "0000:01:00.1"];
 		const lines = argvLines(planOf(linux, embedded, { gpu: "01:00.0" }, { passthrough }));
-		expect(lines.filter((line) => /vfio|slot|vga|display|virtio-gpu/.test(line))).toMatchInlineSnapshot(`
+		expect(lines.filter((line) => /vfio|root-port|vga|display|virtio-gpu/.test(line))).toMatchInlineSnapshot(`
 		  [
 		    "-vga none",
 		    "-display none",
-		    "-device pcie-root-port,id=slot,chassis=1",
-		    "-device vfio-pci,host=0000:01:00.0,bus=slot,addr=0.0,multifunction=on",
-		    "-device vfio-pci,host=0000:01:00.1,bus=slot,addr=0.1",
+		    "-device pcie-root-port,id=card-port,chassis=1",
+		    "-device vfio-pci,host=0000:01:00.0,bus=card-port,addr=0.0,multifunction=on",
+		    "-device vfio-pci,host=0000:01:00.1,bus=card-port,addr=0.1",
 		    "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 virtualghost.gpu=vfio",
 		  ]
 		`);

@@ -87,8 +87,12 @@ export function payloadLog(l1: L1): Promise<string> {
 	return l1.ok(`cat ${SERIAL}`);
 }
 
-export function stopRun(l1: L1, options?: CommandOptions): Promise<string> {
-	return l1.ok("$VG stop inner", options);
+/** The launcher's code when a guest could not be asked to end: the payload has no agent. */
+const ENDED_BY_FORCE = 143;
+
+export async function stopRun(l1: L1, run: L1Command, options?: CommandOptions): Promise<void> {
+	await l1.ok("$VG stop inner", options);
+	expect(await run.outcome).toMatchObject({ code: ENDED_BY_FORCE, output: "" });
 }
 
 /** Pixels of a display that are not the payload's. */

@@ -150,8 +150,7 @@ chown nobody-else /dev/vfio/[0-9]*; chmod 600 /dev/vfio/[0-9]*`);
 		const { code, output } = await host().run(`${runLine(gpu, "short").replace("--name inner", "--name second")}`);
 		expect(code).not.toBe(0);
 		expect(output).toMatch(/in use|taken/);
-		await stopRun(host());
-		expect(await run.outcome).toMatchObject({ code: 0 });
+		await stopRun(host(), run);
 		await expectUntouched(host());
 	});
 

@@ -104,6 +104,10 @@ static void paint(function f)
 		return;
 	}
 	set_config(f, 4, config(f, 4) | 6);
+	/* VGA's attribute controller (ports 0x3c0 on, at 0x400): shows nothing before this bit is set. bochs-display has none. */
+	volatile u8 *vga = (volatile u8 *)(registers + 0x400);
+	(void)vga[0x1a];
+	vga[0] = 0x20;
 	volatile u16 *dispi = (volatile u16 *)(registers + 0x500);
 	dispi[4] = 0;
 	dispi[1] = WIDTH;

@@ -13,8 +13,15 @@ export interface Credentials {
 /** @throws Error if a credential is missing or is no key: the agent must not start without them. */
 export function readCredentials(folder: string | undefined): Credentials {
 	if (!folder) throw new Error("CREDENTIALS_DIRECTORY is not set: the unit must import the virtualghost.* credentials");
-	const hostKey = readFileSync(join(folder, CREDENTIAL.hostKey), "utf8");
-	const authorizedKey = ssh2.utils.parseKey(readFileSync(join(folder, CREDENTIAL.authorizedKey), "utf8"));
-	if (authorizedKey instanceof Error) throw authorizedKey;
-	return { hostKey, authorizedKey };
+	return parseCredentials({
+		hostKey: readFileSync(join(folder, CREDENTIAL.hostKey), "utf8"),
+		authorizedKey: readFileSync(join(folder, CREDENTIAL.authorizedKey), "utf8"),
+	});
+}
+
+/** @throws Error if the authorized key is none */
+export function parseCredentials({ hostKey, authorizedKey }: { hostKey: string; authorizedKey: string }): Credentials {
+	const parsed = ssh2.utils.parseKey(authorizedKey);
+	if (parsed instanceof Error) throw parsed;
+	return { hostKey, authorizedKey: parsed };
 }

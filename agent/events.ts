@@ -7,12 +7,14 @@ import {
 	openSync,
 	readdirSync,
 	readFileSync,
+	readSync,
 	statSync,
 	watch,
 	writeSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { encodeEvent, GRAPHICS_TEXT_MAX, type GuestEvent, SESSION_LOG_TAIL_BYTES } from "../src/wire/events.ts";
+import { LineSplitter } from "../src/wire/lines.ts";
 import { EVENTS_PORT, GUEST_PATH } from "../src/wire/names.ts";
 
 const LOOK_AGAIN_MS = 1000;
@@ -51,7 +53,36 @@ export function sendEvent(event: GuestEvent): boolean {
 function openPort(): number {
 	const path = findEventsPort();
 	if (path === null) throw new Error("there is no events port");
-	return openSync(path, constants.O_WRONLY | constants.O_NONBLOCK);
+	return openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
+}
+
+const READ_AGAIN_MS = 20;
+
+/**
+ * The first line from the host that `accept` takes. The port is asked again and again: only a machine that waits to be made into a
+ * snapshot does so, and nothing has to survive the change of hosts but a timer.
+ */
+export async function readFromHost<T>(maxChars: number, accept: (line: string) => T | null): Promise<T> {
+	const lines = new LineSplitter(maxChars);
+	const bytes = Buffer.alloc(maxChars);
+	for (;;) {
+		for (const line of lines.push(bytes.subarray(0, readPort(bytes)))) {
+			const accepted = accept(line);
+			if (accepted !== null) return accepted;
+		}
+		await Bun.sleep(READ_AGAIN_MS);
+	}
+}
+
+/** Number of bytes that were there. */
+function readPort(bytes: Buffer): number {
+	try {
+		port ??= openPort();
+		return readSync(port, bytes);
+	} catch {
+		// EAGAIN, or the port is not there yet.
+		return 0;
+	}
 }
 
 function logTail(): string {
@@ -87,6 +118,15 @@ export class SessionWatch {
 			this.check();
 			if (this.#terminalUp && this.#ended) clearInterval(timer);
 		}, LOOK_AGAIN_MS);
+	}
+
+	/** Tells everything once more: what it had told went to the host that made the snapshot. */
+	tellAgain(): void {
+		this.#graphics = false;
+		this.#steppedDown = false;
+		this.#terminalUp = false;
+		this.#ended = false;
+		this.check();
 	}
 
 	/** Also called before the agent ends: the last event must not be lost when the guest powers off. */

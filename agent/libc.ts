@@ -12,6 +12,8 @@ export const libc = dlopen("libc.so.6", {
 	grantpt: { args: [i32], returns: i32 },
 	unlockpt: { args: [i32], returns: i32 },
 	ptsname_r: { args: [i32, ptr, u64], returns: i32 },
+	clock_settime: { args: [i32, ptr], returns: i32 },
+	sethostname: { args: [ptr, u64], returns: i32 },
 	// Variadic in C; its third argument is a pointer in every use here.
 	ioctl: { args: [i32, u64, ptr], returns: i32 },
 }).symbols;

@@ -5,6 +5,7 @@ import { agentEvent } from "../src/wire/events.ts";
 import { AGENT_VSOCK_PORT } from "../src/wire/names.ts";
 import { readCredentials } from "./credentials.ts";
 import { SessionWatch, sendEvent } from "./events.ts";
+import { receiveIdentity, waitsForIdentity } from "./identity.ts";
 import { createAgentServer } from "./server.ts";
 import { hasControlCard, listenControlCard } from "./tcp.ts";
 import { listenVsock } from "./vsock.ts";
@@ -16,17 +17,20 @@ async function main(): Promise<void> {
 		process.stdout.write(`virtualghost-agent ${packageJson.version}\n`);
 		return;
 	}
-	const credentials = readCredentials(process.env.CREDENTIALS_DIRECTORY);
+	for (const event of ["uncaughtException", "unhandledRejection"] as const) process.on(event, survive);
+	const watch = new SessionWatch();
+	const restored = waitsForIdentity();
+	if (restored) watch.start();
+	const credentials = restored ? await receiveIdentity() : readCredentials(process.env.CREDENTIALS_DIRECTORY);
 	const server = createAgentServer(credentials);
 	await listen(server);
-	const watch = new SessionWatch();
-	watch.start();
+	if (restored) watch.tellAgain();
+	else watch.start();
 	// Last: from this line on the launcher counts on everything above.
 	sendEvent(agentEvent(packageJson.version));
 	// Until somebody comes: a line that went out before the host had connected its end is lost.
 	const again = setInterval(() => sendEvent(agentEvent(packageJson.version)), ANNOUNCE_AGAIN_MS);
 	server.once("connection", () => clearInterval(again));
-	for (const event of ["uncaughtException", "unhandledRejection"] as const) process.on(event, survive);
 	process.on("SIGTERM", () => {
 		watch.check();
 		process.exit(0);

@@ -34,7 +34,7 @@ export async function headlessTest(
 	using interrupts = new Interrupts();
 	const print = createPrinter(context, flags.json);
 	const started = performance.now();
-	const opened = await openRun(context, { config, host, headless: true }, report, interrupts.signal);
+	const opened = await openRun(context, { config, host, headless: true, cold: true }, report, interrupts.signal);
 	let results: Result[] = [];
 	try {
 		using checks = new SmokeChecks(opened.machine, opened.instance, config, flags.screenshot);

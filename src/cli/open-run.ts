@@ -14,6 +14,7 @@ import { RunLogs } from "../vm/logs.ts";
 import type { Machine } from "../vm/machine.ts";
 import type { AssetName } from "../vm/manifest.ts";
 import { livingNames } from "../vm/registry.ts";
+import { bootWarm, type WarmRequest } from "../vm/snapshot/warm.ts";
 import type { Context } from "./context.ts";
 import type { Report } from "./report.ts";
 
@@ -23,6 +24,8 @@ export interface RunWishes {
 	readonly host: HostFacts;
 	readonly headless: boolean;
 	readonly name?: string | undefined;
+	/** Not from a snapshot. */
+	readonly cold?: boolean;
 	/** PCI functions that were taken from the host for this guest. */
 	readonly passthrough?: readonly string[] | undefined;
 }
@@ -31,6 +34,8 @@ export interface OpenRun extends AsyncDisposable {
 	readonly machine: Machine;
 	readonly instance: Instance;
 	readonly logs: RunLogs;
+	/** What it was started from. */
+	readonly request: WarmRequest;
 }
 
 /** Which embedded files a run needs: those that the configuration does not replace. */
@@ -98,13 +103,19 @@ export function keyOfHost(context: Context, config: Config, qemuVersion: string)
 	return hostKey(qemuVersion, `${VERSION} ${COMMIT ?? ""}`, [...images, ...own].join(" "));
 }
 
-/** Brings up a machine whose kernel runs. @throws Fault, the one in `signal` if that is aborted; nothing is left behind then. */
-export async function openRun(
+export interface PreparedRun extends AsyncDisposable {
+	readonly request: WarmRequest;
+	readonly instance: Instance;
+	readonly logs: RunLogs;
+}
+
+/** Everything that a machine needs before it can be started. @throws Fault; nothing is left behind then */
+export async function prepareRun(
 	context: Context,
 	{ config, host, headless, name, passthrough = [] }: RunWishes,
 	report: Report,
 	signal: AbortSignal,
-): Promise<OpenRun> {
+): Promise<PreparedRun> {
 	await using scope = new AsyncDisposableStack();
 	checkOwnImages(config);
 	const { directories, embedded } = context;
@@ -121,8 +132,7 @@ export async function openRun(
 	);
 	const qemu = chooseQemu(config, context, host);
 	if (qemu.warning) report.warn(qemu.warning);
-	report.stage("booting");
-	const machine = await boot({
+	const request: WarmRequest = {
 		config,
 		host,
 		qemu,
@@ -134,11 +144,28 @@ export async function openRun(
 		passthrough,
 		env: context.env,
 		state: directories.state,
+		cache: directories.cache,
 		hostKey: keyOfHost(context, config, qemu.facts.version),
 		report,
 		signal,
-	});
-	scope.use(machine);
+	};
 	const moved = scope.move();
-	return { machine, instance, logs, [Symbol.asyncDispose]: () => moved.disposeAsync() };
+	return { request, instance, logs, [Symbol.asyncDispose]: () => moved.disposeAsync() };
+}
+
+/** Brings up a machine whose kernel runs. @throws Fault, the one in `signal` if that is aborted; nothing is left behind then. */
+export async function openRun(
+	context: Context,
+	wishes: RunWishes,
+	report: Report,
+	signal: AbortSignal,
+): Promise<OpenRun> {
+	await using scope = new AsyncDisposableStack();
+	const prepared = scope.use(await prepareRun(context, wishes, report, signal));
+	const { request, instance, logs } = prepared;
+	report.stage("booting");
+	const warm = wishes.cold === true ? null : await bootWarm(request);
+	const machine = scope.use(warm ?? (await boot(request)));
+	const moved = scope.move();
+	return { machine, instance, logs, request, [Symbol.asyncDispose]: () => moved.disposeAsync() };
 }

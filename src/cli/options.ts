@@ -3,8 +3,8 @@ import type { Argv } from "yargs";
 import { CONFIG_ROWS, describeFlag } from "../config/schema.ts";
 import { LOG_FILE } from "../vm/logs.ts";
 
-export function runOptions(parser: Argv) {
-	// Judged by config/, which names all problems at once.
+/** Judged by config/, which names all problems at once. */
+export function configFlags(parser: Argv) {
 	for (const row of CONFIG_ROWS) {
 		parser.option(row.flag, {
 			type: "string",
@@ -12,7 +12,11 @@ export function runOptions(parser: Argv) {
 			describe: `${describeFlag(row)} (${row.placeholder})`,
 		});
 	}
-	return commandOptions(parser)
+	return parser;
+}
+
+export function runOptions(parser: Argv) {
+	return commandOptions(configFlags(parser))
 		.option("name", { type: "string", describe: "Name of the machine [default: two friendly words]" })
 		.option("detach", {
 			alias: "d",
@@ -33,6 +37,7 @@ export function runOptions(parser: Argv) {
 			default: false,
 			describe: "With --gpu and a card's address: in spite of the obstacles that may be overridden",
 		})
+		.option("cold", { type: "boolean", default: false, describe: "Boot, even if there is a snapshot; make none" })
 		.option("rm", { type: "boolean", default: false, describe: "As for docker; a machine is always removed" })
 		.option("headless-test", {
 			type: "boolean",

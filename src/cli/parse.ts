@@ -99,6 +99,12 @@ const VERBS: readonly Verb[] = [
 		run: async (context, flags) => (await import("./gpu.ts")).gpu(context, flags),
 	},
 	{
+		usage: "prewarm",
+		does: "Make the snapshots from which later runs with the same flags start",
+		options: options.configFlags,
+		run: async (context, flags) => (await import("./prewarm.ts")).prewarm(context, flags),
+	},
+	{
 		usage: "doctor",
 		does: "Show what this host offers, what a start would choose, and what would make it better",
 		options: options.jsonOption,

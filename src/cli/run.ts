@@ -24,6 +24,7 @@ import { checkOwnImages, chooseQemu, imagePaths, type OpenRun, openRun, type Run
 import { takeCard } from "./passthrough.ts";
 import { createReport, type Report } from "./report.ts";
 import { type Serving, serve } from "./serve.ts";
+import { makeInBackground } from "./snapshots.ts";
 
 export interface RunFlags extends CommandFlags, Readonly<Record<string, unknown>> {
 	readonly headlessTest: boolean;
@@ -32,6 +33,8 @@ export interface RunFlags extends CommandFlags, Readonly<Record<string, unknown>
 	readonly dryRun: boolean;
 	readonly name: string | undefined;
 	readonly detach: boolean;
+	/** Not from a snapshot, and none is made. */
+	readonly cold: boolean;
 	/** With a card of the host's: in spite of the obstacles that may be overridden. */
 	readonly force: boolean;
 	/** `[ip:]host:guest` */
@@ -54,7 +57,7 @@ export async function run(context: Context, flags: RunFlags): Promise<number> {
 	const card = isPassthrough(config) ? config.gpu.mode : null;
 	await tendLeftovers({ env: context.env, warn: (text) => report.warn(text), except: card });
 	if (flags.headlessTest) return await headlessTest(context, config, host, report, flags);
-	const wishes: RunWishes = { config, host, headless, name: flags.name };
+	const wishes: RunWishes = { config, host, headless, name: flags.name, cold: flags.cold };
 	if (flags.command.length > 0) {
 		return await asLauncher(() => runCommand(context, wishes, report, flags));
 	}
@@ -138,6 +141,8 @@ async function runMachine(
 	const up = follow(opened, serving, wishes.config, report).then(() => "up" as const);
 	void up.then(() => announce?.({ name: opened.instance.name })).catch(() => {});
 	const first = await Promise.race([machine.ended, stopped, up]);
+	await using _maker =
+		first === "up" && wishes.config.snapshot.auto && !flags.cold ? makeInBackground(opened.request, report) : null;
 	// `up` settles only by throwing once the machine is up or has ended; the race below is the long wait.
 	if (first === "up") await Promise.race([machine.ended, stopped]);
 	if (interrupts.first) {
@@ -170,7 +175,9 @@ async function runCommand(context: Context, wishes: RunWishes, report: Report, f
 	const asked = rejectOn(interrupts.asked).catch(() => EXIT.terminated);
 	const code = await Promise.race([attachCommand(channel, flags), asked]);
 	if (code === EXIT_LOST && !machine.child.running && !serving.forced) await judge(opened);
-	await serving.stop();
+	// Nothing in it outlives the command: there is nothing to shut down in order.
+	await machine.qmp.execute("quit").catch(() => {});
+	await machine.ended;
 	return code;
 }
 

@@ -93,6 +93,28 @@ function explainInteger(value: unknown, range: Range, expected: string): string 
 }
 
 /** A size in MiB within the bounds, or `"auto"`. */
+export function memory(minMiB: number, maxMiB: number): ValueKind<number> {
+	const expected = 'a size such as "8G", or a whole number of MiB';
+	return {
+		type: "string with a size, or integer in MiB",
+		placeholder: "size",
+		choices: null,
+		isPath: false,
+		expected,
+		schema: z
+			.union([z.string(), z.int()], { error: (issue) => `expected ${expected}, got ${describeValue(issue.input)}` })
+			.transform((value, context): number => {
+				try {
+					return withinMemoryBounds(parseMemoryMiB(value), minMiB, maxMiB);
+				} catch (error) {
+					context.addIssue({ code: "custom", message: reason(error) });
+					return z.NEVER;
+				}
+			}),
+		fromText: (text) => text,
+	};
+}
+
 export function memoryOrAuto(minMiB: number, maxMiB: number): ValueKind<number | "auto"> {
 	const expected = 'a size such as "8G", a whole number of MiB, or "auto"';
 	return {
@@ -105,12 +127,10 @@ export function memoryOrAuto(minMiB: number, maxMiB: number): ValueKind<number |
 			.union([z.string(), z.int()], { error: (issue) => `expected ${expected}, got ${describeValue(issue.input)}` })
 			.transform((value, context): number | "auto" => {
 				if (value === "auto") return value;
-				try {
-					return withinMemoryBounds(parseMemoryMiB(value), minMiB, maxMiB);
-				} catch (error) {
-					context.addIssue({ code: "custom", message: reason(error) });
-					return z.NEVER;
-				}
+				const sized = memory(minMiB, maxMiB).schema.safeParse(value);
+				if (sized.success) return sized.data;
+				context.addIssue({ code: "custom", message: sized.error.issues[0]?.message ?? expected });
+				return z.NEVER;
 			}),
 		fromText: (text) => text,
 	};
@@ -125,6 +145,19 @@ function withinMemoryBounds(sizeMiB: number, minMiB: number, maxMiB: number): nu
 	}
 	if (sizeMiB > maxMiB) throw new Error(`${sizeMiB} MiB is more than the maximum of ${formatMemoryMiB(maxMiB)}`);
 	return sizeMiB;
+}
+
+export function boolean(): ValueKind<boolean> {
+	const expected = "true or false";
+	return {
+		type: "boolean",
+		placeholder: "true|false",
+		choices: ["true", "false"],
+		isPath: false,
+		expected,
+		schema: z.boolean({ error: (issue) => `expected ${expected}, got ${describeValue(issue.input)}` }),
+		fromText: (text) => (text === "true" ? true : text === "false" ? false : text),
+	};
 }
 
 export function path(): ValueKind<string> {

@@ -2,7 +2,17 @@
  * Every key of the configuration, once: the type `Config`, the defaults, `--help`, the example file, the diagnostics and
  * the docs are all made from these rows.
  */
-import { choice, choiceOrPciAddress, integer, integerOrAuto, memoryOrAuto, path, type ValueKind } from "./kinds.ts";
+import {
+	boolean,
+	choice,
+	choiceOrPciAddress,
+	integer,
+	integerOrAuto,
+	memory,
+	memoryOrAuto,
+	path,
+	type ValueKind,
+} from "./kinds.ts";
 
 /** Less does not bring up systemd, the compositor and a terminal. */
 export const MEMORY_MIN_MIB = 512;
@@ -140,6 +150,29 @@ const WINDOW_KEYS = [
 	}),
 ] as const;
 
+const SNAPSHOT_KEYS = [
+	row(boolean(), {
+		section: "snapshot",
+		name: "auto",
+		field: "auto",
+		default: true,
+		doc: "Make a snapshot in the background of a window's first start, for the next ones",
+		detail: "Snapshots that are there are used all the same; `run --cold` does without.",
+		env: "VIRTUALGHOST_SNAPSHOT_AUTO",
+		flag: "snapshot-auto",
+	}),
+	row(memory(256, MEMORY_MAX_MIB), {
+		section: "snapshot",
+		name: "disk",
+		field: "diskMiB",
+		default: 4096,
+		defaultDoc: "4G",
+		doc: "Disk space that snapshots may take; those used least recently go first",
+		env: "VIRTUALGHOST_SNAPSHOT_DISK",
+		flag: "snapshot-disk",
+	}),
+] as const;
+
 const HOST_KEYS = [
 	row(path(), {
 		section: "qemu",
@@ -175,7 +208,7 @@ const HOST_KEYS = [
 ] as const;
 
 /** In the order of the example file and of `--help`. Keys of one section stand together. */
-export const CONFIG_KEYS = [...VM_KEYS, ...WINDOW_KEYS, ...HOST_KEYS] as const;
+export const CONFIG_KEYS = [...VM_KEYS, ...WINDOW_KEYS, ...SNAPSHOT_KEYS, ...HOST_KEYS] as const;
 
 type AnyRow = (typeof CONFIG_KEYS)[number];
 

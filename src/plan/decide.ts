@@ -6,6 +6,7 @@ import type { Accelerator, HostFacts, ImagePaths, QemuFacts } from "./facts.ts";
 import { isAtLeast } from "./facts.ts";
 import { decideGpu, isPassthrough } from "./gpu.ts";
 import type { Channel, Control, Display, Gpu, MachinePlan } from "./machine-plan.ts";
+import type { SnapshotUse } from "./snapshot.ts";
 
 /** What only this run knows. */
 export interface RunFacts {
@@ -13,6 +14,7 @@ export interface RunFacts {
 	readonly headless: boolean;
 	/** An accelerator and CPU to use in place of the first choice, after that one has failed. */
 	readonly fallback?: { readonly accelerator?: Accelerator; readonly cpu?: string; readonly gpu?: Gpu } | undefined;
+	readonly snapshot?: SnapshotUse;
 	/** What `vfio/` has taken from the host for the guest. */
 	readonly passthrough?: readonly string[];
 	readonly instanceFolder: string;
@@ -55,6 +57,7 @@ export function decide(
 		vcpus: config.vm.vcpus === "auto" ? Math.max(1, Math.min(host.cores, VCPUS_AUTO_MAX)) : config.vm.vcpus,
 		memoryMiB,
 		gpu,
+		snapshot: run.snapshot ?? null,
 		passthrough: run.passthrough ?? [],
 		gpuFallback: gpu === "virgl" && config.gpu.mode === "auto",
 		display,
@@ -134,6 +137,8 @@ export function decideDisplay(
 /** docs/decisions/control-transport.md */
 function decideControl(config: Config, host: HostFacts, qemu: QemuFacts, run: RunFacts, reasons: string[]): Control {
 	const wish = config.vm.control;
+	// vhost-user devices cannot be in a snapshot.
+	if (run.snapshot) return { kind: "unix", path: `${run.instanceFolder}/agent.sock` };
 	const [vsock, noVsock] = findVsock(host, qemu, run);
 	if (vsock && (wish === "auto" || wish === "vsock")) {
 		reasons.push(`control: ${vsock.kind} (${host.kernelVsock.why})`);

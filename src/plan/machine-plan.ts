@@ -1,5 +1,7 @@
 /** The machine as decided, before it is a command line. Plain data: the same value is shown by `--dry-run --json`. */
+
 import type { Accelerator, Arch, ImagePaths, Platform } from "./facts.ts";
+import type { SnapshotUse } from "./snapshot.ts";
 
 /** `vfio`: a card of the host's, handed to the guest. */
 export type Gpu = "vfio" | "virgl" | "software" | "none";
@@ -32,6 +34,8 @@ export interface MachinePlan {
 	readonly vcpus: number;
 	readonly memoryMiB: number;
 	readonly gpu: Gpu;
+	/** Null for a cold start. */
+	readonly snapshot: SnapshotUse | null;
 	/** Addresses of the host's PCI functions that the guest gets, the card first; empty without vfio. */
 	readonly passthrough: readonly string[];
 	/** The guest may draw in software where its GPU turns out not to be good enough. */

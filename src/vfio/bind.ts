@@ -115,6 +115,8 @@ export function problemOf({ bdf, was, problem }: RestoredFunction): string[] {
 
 function asFault(gpu: Bdf, error: unknown): Fault {
 	if (error instanceof Fault) return error;
-	const details: FaultDetails = { why: reason(error), cause: error };
+	const isHung = error instanceof WriteProblem && error.kind === "hung";
+	const fix = isHung ? "end what uses it (`virtualghost gpu list` names it)" : undefined;
+	const details: FaultDetails = { why: reason(error), fix, cause: error };
 	return new Fault(`${gpu} could not be taken from its driver`, details);
 }

@@ -1,6 +1,6 @@
 /** From a journal back to the drivers: not before the last user of the group is gone, and the journal goes last. */
 import { Fault, reason } from "../errors.ts";
-import { identify } from "../host/processes.ts";
+import { identify, isAlive } from "../host/processes.ts";
 import type { Holder } from "./holders.ts";
 import type { GroupLock, Journal } from "./journal.ts";
 import type { RestoredCard } from "./messages.ts";
@@ -23,6 +23,18 @@ export function ownId(): Journal["helper"] {
 /** The start of the kernel that this is. */
 export function bootId(world: World): string {
 	return world.files.read("/proc/sys/kernel/random/boot_id")?.trim() ?? "";
+}
+
+/** Null while a living helper has the group. The last write of a dead one, still in the kernel, is waited for. @throws Fault */
+export async function lockGroup(world: World, group: number): Promise<GroupLock | null> {
+	const started = performance.now();
+	for (;;) {
+		const lock = world.journals.lock(group);
+		if (lock !== null) return lock;
+		const isHeld = world.journals.list().some(({ journal }) => journal?.group === group && isAlive(journal.helper));
+		if (isHeld || performance.now() - started >= world.patienceMs) return null;
+		await Bun.sleep(world.pollMs);
+	}
 }
 
 /** Restores one card, under the group's lock. The journal stays if something did not come back. Throws only what is a defect. */

@@ -6,7 +6,7 @@ import { Fault } from "../errors.ts";
 import type { Bdf } from "./bdf.ts";
 import { type Binding, bind, problemOf, stepsOf } from "./bind.ts";
 import { discover } from "./discover.ts";
-import { bootId, giveBack, isRestored, ownId } from "./give-back.ts";
+import { bootId, giveBack, isRestored, lockGroup, ownId } from "./give-back.ts";
 import type { HelperRequest } from "./grammar.ts";
 import type { GroupLock, Journal } from "./journal.ts";
 import { judge } from "./judge.ts";
@@ -16,9 +16,6 @@ import { readFunction } from "./pci-function.ts";
 import { planPassthrough, VFIO_PCI } from "./plan.ts";
 import { INDENT, refusal } from "./refusal.ts";
 import type { World } from "./world.ts";
-
-/** How long a QEMU that is ending is waited for where somebody looks on, in milliseconds. */
-const LEFTOVER_PATIENCE_MS = 30_000;
 
 /** Does what was asked and says how it went; true if all went well. Throws only what is a defect. */
 export async function serveRequest(request: HelperRequest, uid: number, world: World, line: Line): Promise<boolean> {
@@ -38,7 +35,7 @@ export async function serveRequest(request: HelperRequest, uid: number, world: W
 }
 
 async function hold(gpu: Bdf, force: boolean, uid: number, world: World, line: Line): Promise<boolean> {
-	using lock = takeGroup(world, gpu, force);
+	using lock = await takeGroup(world, gpu, force);
 	if (keptBinding(world, gpu) !== null) {
 		throw new Fault(`${gpu} was bound by \`gpu apply\` for another user`, {
 			fix: `\`sudo virtualghost gpu apply ${gpu}\` gives it to you, \`sudo virtualghost gpu restore ${gpu}\` to the host`,
@@ -57,7 +54,7 @@ async function hold(gpu: Bdf, force: boolean, uid: number, world: World, line: L
 }
 
 async function bindAndKeep(gpu: Bdf, force: boolean, uid: number, world: World, line: Line): Promise<boolean> {
-	using lock = takeGroup(world, gpu, force);
+	using lock = await takeGroup(world, gpu, force);
 	const kept = keptBinding(world, gpu);
 	if (kept !== null) {
 		world.giveNode(kept.node, { uid, mode: 0o600 });
@@ -87,13 +84,13 @@ function ownerOf(node: string, uid: number): string {
 }
 
 /** The lock of the card's group. @throws Fault */
-function takeGroup(world: World, gpu: Bdf, force: boolean): GroupLock {
+async function takeGroup(world: World, gpu: Bdf, force: boolean): Promise<GroupLock> {
 	const group = readFunction(world.files, gpu)?.group ?? null;
 	if (group === null) {
 		const asker = { uid: 0, memlockBytes: null, guestMemoryBytes: null };
 		throw refusal(gpu, judge(discover(world.files), gpu, asker), force) ?? new Fault(`${gpu} has no IOMMU group`);
 	}
-	const lock = world.journals.lock(group);
+	const lock = await lockGroup(world, group);
 	if (lock !== null) return lock;
 	throw new Fault(`IOMMU group ${group} with the GPU ${gpu} is taken`, {
 		why: "another run of virtualghost has it, or is just giving it back",
@@ -146,7 +143,7 @@ async function clearLeftovers(world: World, gpu: Bdf, lock: GroupLock): Promise<
 			world.journals.remove(found.gpu);
 			continue;
 		}
-		const card = await giveBack(world, found.journal, lock, { limitMs: LEFTOVER_PATIENCE_MS });
+		const card = await giveBack(world, found.journal, lock, { limitMs: world.patienceMs });
 		if (isRestored(card)) continue;
 		throw new Fault(`${found.gpu} is not back from an earlier run`, {
 			why: [card.problem ?? [], ...card.functions.flatMap(problemOf)].flat().join(INDENT),
@@ -171,7 +168,7 @@ async function restoreCard(world: World, gpu: Bdf): Promise<RestoredCard[]> {
 	const unlocked = world.journals.load(gpu);
 	if (unlocked === null) return [];
 	if (unlocked.journal === null) return card(`its journal cannot be used: ${unlocked.why}`, false);
-	using lock = world.journals.lock(unlocked.journal.group);
+	using lock = await lockGroup(world, unlocked.journal.group);
 	if (lock === null) {
 		const { pid } = unlocked.journal.helper;
 		return card(`process ${pid} looks after it: a machine has it, or a write hangs in the kernel`, false);
@@ -183,5 +180,5 @@ async function restoreCard(world: World, gpu: Bdf): Promise<RestoredCard[]> {
 		world.journals.remove(gpu);
 		return card(null, true);
 	}
-	return [await giveBack(world, journal, lock, { limitMs: LEFTOVER_PATIENCE_MS })];
+	return [await giveBack(world, journal, lock, { limitMs: world.patienceMs })];
 }

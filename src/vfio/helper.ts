@@ -31,9 +31,14 @@ export class Helper implements AsyncDisposable {
 		if (child.stderr instanceof ReadableStream) void this.#keepWords(child.stderr);
 	}
 
-	/** @throws Fault where nobody can become root, or the program cannot be started */
-	static start(request: HelperRequest, env: Readonly<Record<string, string | undefined>>): Helper {
-		const made = elevation(findSituation(env), process.execPath, request, env);
+	/**
+	 * @param quiet ask nobody: with root already, or a sudo that needs no password (any more)
+	 * @throws Fault where nobody can become root, or the program cannot be started
+	 */
+	static start(request: HelperRequest, env: Readonly<Record<string, string | undefined>>, quiet = false): Helper {
+		const found = findSituation(env);
+		const situation = quiet ? { ...found, terminal: false, desktop: false } : found;
+		const made = elevation(situation, process.execPath, request, env);
 		if (made === null) {
 			throw new Fault(`Root is needed for a moment, for the GPU ${request.gpu ?? "to be given back"}`, {
 				why: "neither sudo nor pkexec is installed, so nobody can be asked",

@@ -85,14 +85,15 @@ async function putRight(bdf: Bdf, env: Tending["env"]): Promise<string> {
 /** Each write may take 10 s, and a QEMU that is ending is waited for. */
 const RESTORE_TIMEOUT_MS = 120_000;
 
-/** Has root give back one card or all that have a journal; asks for a password where that is needed. @throws Fault */
+/** Has root give back one card or all that have a journal; asks for a password where that is needed, unless `quiet`. @throws Fault */
 export async function restoreByHelper(
 	gpu: Bdf | null,
 	env: Tending["env"],
 	signal: AbortSignal,
+	quiet = false,
 ): Promise<readonly RestoredCard[]> {
 	const request = { verb: "restore", gpu } as const;
-	const helper = Helper.start(request, env);
+	const helper = Helper.start(request, env, quiet);
 	try {
 		for (;;) {
 			const message = await helper.next(signal);

@@ -13,7 +13,7 @@ import { Helper } from "./helper.ts";
 import { judge, lockedMemoryLimit } from "./judge.ts";
 import { type Message, RELEASE, type RestoredCard, START } from "./messages.ts";
 import { holderNames } from "./node-holders.ts";
-import { pendingJournals } from "./pending.ts";
+import { pendingJournals, restoreByHelper } from "./pending.ts";
 import { type PassthroughPlan, planPassthrough } from "./plan.ts";
 import { INDENT, refusal } from "./refusal.ts";
 
@@ -37,6 +37,8 @@ export interface TakeRequest {
 }
 
 const MIB = 1024 * 1024;
+/** Ten functions of which each has a write that hangs. */
+const RELEASE_PATIENCE_MS = 120_000;
 
 /**
  * @throws Fault listing every obstacle, each with its fix, before anything is changed; the reason of `signal` if that is aborted,
@@ -62,9 +64,11 @@ export async function takeGpu(request: TakeRequest): Promise<HeldGpu> {
 	try {
 		await readiness(helper, ask, signal);
 		signal.throwIfAborted();
-		return heldBy(helper, plan, request);
+		return heldBy(helper, { ...plan, prebound: false }, request);
 	} catch (error) {
 		await helper[Symbol.asyncDispose]();
+		// Ctrl+C at the question for the password ends sudo, too; that it ended is not the news then.
+		signal.throwIfAborted();
 		throw error;
 	}
 }
@@ -113,23 +117,53 @@ function heldBy(helper: Helper, plan: PassthroughPlan, request: TakeRequest): He
 	return { plan, release, [Symbol.asyncDispose]: release };
 }
 
-/** @throws Fault */
-async function releaseNow(helper: Helper, { gpu, warn, stage }: TakeRequest): Promise<void> {
+/** Has the helper give the card back. `patienceMs` is how long it may be silent. @throws Fault */
+export async function releaseNow(
+	helper: Helper,
+	request: Pick<TakeRequest, "gpu" | "warn" | "stage" | "env">,
+	patienceMs = RELEASE_PATIENCE_MS,
+): Promise<void> {
+	const { gpu, warn, stage } = request;
 	stage(`giving the GPU ${gpu} back to the host`);
 	helper.say(RELEASE);
 	helper.hangUp();
+	let users = "";
 	for (;;) {
-		const message = await helper.next();
-		if (message === null) {
-			throw new Fault(`The GPU ${gpu} was not given back`, {
-				why: "the helper that would have done it has died",
-				fix: `sudo virtualghost gpu restore ${gpu}`,
-			});
-		}
-		if ("waiting" in message)
-			warn(`the GPU ${gpu} is still in use by ${holderNames(message.waiting)}; it comes back after that`);
-		else if ("restored" in message) return checkRestored(message.restored);
+		const patience = AbortSignal.timeout(patienceMs);
+		const message = await helper.next(patience).catch((error: unknown) => {
+			if (patience.aborted) return "silent" as const;
+			throw error;
+		});
+		if (message === null) return await releaseAfterDeath(helper, request);
+		if (message === "silent") throw notBackYet(gpu, users, helper);
+		if ("waiting" in message) {
+			users = holderNames(message.waiting);
+			warn(`the GPU ${gpu} is still in use by ${users}; it comes back after that`);
+		} else if ("restored" in message) return checkRestored(message.restored);
 	}
+}
+
+function notBackYet(gpu: Bdf, users: string, helper: Helper): Fault {
+	// Root's helper ends with root's launcher, one that sudo or pkexec has started does not.
+	const byItself =
+		helper.how === "root" ? "`virtualghost gpu restore` gives it back then" : "it comes back by itself then";
+	return new Fault(`The GPU ${gpu} is not back yet`, {
+		why: users === "" ? "the helper that gives it back is still at work" : `it is still in use by ${users}`,
+		fix: `end that; ${byItself}`,
+	});
+}
+
+/** Somebody has killed the helper: another one does it, if nobody has to be asked for that. @throws Fault */
+async function releaseAfterDeath(helper: Helper, { gpu, env }: Pick<TakeRequest, "gpu" | "env">): Promise<void> {
+	const fault = new Fault(`The GPU ${gpu} was not given back`, {
+		why: "the helper that would have done it has died",
+		fix: `sudo virtualghost gpu restore ${gpu}`,
+	});
+	// pkexec would ask.
+	if (helper.how === "pkexec") throw fault;
+	const restored = await restoreByHelper(gpu, env, new AbortController().signal, true).catch(() => null);
+	if (restored === null) throw fault;
+	checkRestored(restored);
 }
 
 /** @throws Fault that names every function that is not as it was */

@@ -27,11 +27,14 @@ export interface World {
 	giveNode(node: string, owner: NodeOwner): void;
 	/** Milliseconds between two looks at who has the node open. */
 	readonly pollMs: number;
+	/** How long a QEMU that is ending, or a dead helper's last write, is waited for where somebody looks on, in milliseconds. */
+	readonly patienceMs: number;
 }
 
 const MODPROBE_TIMEOUT_MS = 60_000;
 const SETTLE_TIMEOUT_MS = 10_000;
 const POLL_MS = 200;
+const PATIENCE_MS = 30_000;
 
 /** This machine. `root` and `journals` are for tests: a folder with a tree like the one below `/`. */
 export function hostWorld(root = "", journals = new Journals()): World {
@@ -39,6 +42,7 @@ export function hostWorld(root = "", journals = new Journals()): World {
 		files: hostFiles(root),
 		journals,
 		pollMs: POLL_MS,
+		patienceMs: PATIENCE_MS,
 		write: (path, text, keep) => writeSysfs(root + path, text, keep),
 		loadModule,
 		settle: async () => {

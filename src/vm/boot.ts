@@ -102,7 +102,7 @@ interface Broken {
 }
 
 /** Only a guest that lives without it proves that it was to blame. */
-function settle(request: BootRequest, machine: Machine, broken: readonly Broken[]): void {
+export function settle(request: BootRequest, machine: Machine, broken: readonly Broken[]): void {
 	for (const each of broken) remember(request, each);
 	tellLimits(machine.plan, request.report);
 	machine.guest.onGraphics = (graphics) => judgeGraphics(request, machine.plan, graphics);

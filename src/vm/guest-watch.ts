@@ -6,7 +6,7 @@ import { PROTOCOL_VERSION } from "../wire/names.ts";
 import type { LogFile } from "./logs.ts";
 
 /** In the order of a start. */
-export type Stage = "kernel" | "agent" | "terminal";
+export type Stage = "kernel" | "waiting" | "agent" | "terminal";
 
 /** What draws in the guest, by its own word (untrusted). */
 export type Graphics = Extract<GuestEvent, { event: "graphics" }>;
@@ -25,6 +25,8 @@ export class GuestWatch {
 	graphics: Graphics | null = null;
 	/** Called with each word of it: a session that steps down says so in a second one. */
 	onGraphics: (graphics: Graphics) => void = () => {};
+	/** Called each time the agent says that it does not know who it is. */
+	onWaiting: () => void = () => {};
 	/** Why the guest says that it cannot start. */
 	fatal: string | null = null;
 	/** Set where guest and launcher speak different protocols. */
@@ -33,7 +35,7 @@ export class GuestWatch {
 	readonly #waiting = new Map<Stage, { promise: Promise<void>; resolve: () => void }>();
 
 	constructor(streams: { serial: Duplex; events: Duplex }, serialLog: LogFile) {
-		for (const stage of ["kernel", "agent", "terminal"] as const) {
+		for (const stage of ["kernel", "waiting", "agent", "terminal"] as const) {
 			this.#waiting.set(stage, Promise.withResolvers<void>());
 		}
 		const serialLines = new LineSplitter(SERIAL_LINE_CHARS_MAX);
@@ -80,6 +82,11 @@ export class GuestWatch {
 				}
 				this.#mark("kernel");
 				this.#mark("agent");
+				break;
+			case "waiting":
+				this.#mark("kernel");
+				this.#mark("waiting");
+				this.onWaiting();
 				break;
 			case "terminal-up":
 				this.#mark("terminal");

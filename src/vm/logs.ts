@@ -115,6 +115,13 @@ export class RunLogs {
 		return new RunLogs(folder);
 	}
 
+	/** Logs of a second machine of this run, in a folder of their own. */
+	inside(name: string): RunLogs {
+		const folder = join(this.folder, name);
+		mkdirSync(folder, { recursive: true, mode: 0o700 });
+		return new RunLogs(folder);
+	}
+
 	path(name: keyof typeof LOG_FILE): string {
 		return join(this.folder, LOG_FILE[name]);
 	}

@@ -9,6 +9,7 @@ import type { EarlyFailure } from "../plan/fallback.ts";
 import type { MachinePlan } from "../plan/machine-plan.ts";
 import { GuestSession } from "../ssh/client.ts";
 import type { KeyPair, RunKeys } from "../ssh/keys.ts";
+import { encodeIdentity, type Identity } from "../wire/identity.ts";
 import { AGENT_VSOCK_PORT } from "../wire/names.ts";
 import { GuestWatch, type Stage } from "./guest-watch.ts";
 import type { Instance } from "./instance.ts";
@@ -21,7 +22,8 @@ export interface MachineParts {
 	readonly qemu: QemuFacts;
 	/** Complete environment of QEMU and its helper. */
 	readonly env: Readonly<Record<string, string>>;
-	readonly instance: Instance;
+	/** Whose sockets and processes these are. */
+	readonly instance: Pick<Instance, "folder" | "adopt">;
 	readonly logs: RunLogs;
 	readonly keys: RunKeys;
 	/** Opens the three channels: descriptors on Unix, a listener for QEMU to connect to on Windows. */
@@ -62,6 +64,7 @@ export class Machine implements AsyncDisposable {
 	/** Resolves when QEMU is gone. */
 	readonly ended: Promise<Ending>;
 	readonly #scope: AsyncDisposableStack;
+	readonly #events: Duplex;
 	/** Where this attempt's output begins in QEMU's log; earlier attempts of the run stand before it. */
 	readonly #qemuLogStart: number;
 	#shutdown: string | null = null;
@@ -81,6 +84,7 @@ export class Machine implements AsyncDisposable {
 		this.child = child;
 		this.#scope = scope;
 		this.#qemuLogStart = logs.qemuStart;
+		this.#events = events;
 		this.qmp = new Qmp(qmp);
 		this.qmp.on("event", (event) => this.#note(event));
 		this.guest = new GuestWatch({ serial, events }, logs.serial);
@@ -122,7 +126,7 @@ export class Machine implements AsyncDisposable {
 	 */
 	async firstSignOfLife(timeoutMs: number): Promise<EarlyFailure | null> {
 		const failed = (kind: EarlyFailure["kind"], exitCode: number | null = null): EarlyFailure => {
-			return { kind, output: this.logs.tail("qemu", this.#qemuLogStart), exitCode };
+			return { kind, output: this.qemuTail(), exitCode };
 		};
 		const exited = this.child.exited.then((code) => failed("exited", code));
 		const broken = this.#internalError().then(() => failed("internal-error"));
@@ -178,6 +182,16 @@ export class Machine implements AsyncDisposable {
 			log,
 			tail: this.logs.tail("serial") || this.logs.tail("qemu"),
 		});
+	}
+
+	/** Tells a restored machine who it is. */
+	tell(identity: Identity): void {
+		this.#events.write(encodeIdentity(identity));
+	}
+
+	/** What QEMU has written since this attempt began. */
+	qemuTail(): string {
+		return this.logs.tail("qemu", this.#qemuLogStart);
 	}
 
 	/** Logs in to the guest's agent. @throws Fault if it cannot be reached, or speaks another protocol. */

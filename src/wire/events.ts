@@ -13,6 +13,8 @@ export const GRAPHICS_TEXT_MAX = 256;
 export const guestEventSchema = z.discriminatedUnion("event", [
 	/** The initramfs runs: the kernel has booted. */
 	z.object({ event: z.literal("initramfs") }),
+	/** Ready to be made into a snapshot, or to be told who it is: see identity.ts. */
+	z.object({ event: z.literal("waiting"), protocol: z.number().int() }),
 	/** The agent listens on its vsock port. */
 	z.object({ event: z.literal("agent"), protocol: z.number().int(), version: z.string().max(64) }),
 	/** What a client of the session's compositor gets, where a GPU draws. */

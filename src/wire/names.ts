@@ -16,6 +16,12 @@ export const AGENT_TCP_PORT = 5222;
 /** On the kernel's command line: no compositor and no terminal (virtualghost-session.service asks for it too). */
 export const SESSION_OFF_OPTION = "virtualghost.session=off";
 
+/** On the kernel's command line of a machine that is made into a snapshot: the agent waits for its identity on the events port. */
+export const IDENTITY_OPTION = "virtualghost.identity=port";
+
+/** On the kernel's command line: the session starts when the identity is there, since only then does the machine get its GPU. */
+export const SESSION_LATER_OPTION = "virtualghost.session=later";
+
 /** On the kernel's command line: how the guest draws (`virgl`, `software`, `vfio`, `none`); read by the session's script. */
 export const GPU_OPTION = "virtualghost.gpu";
 
@@ -76,6 +82,8 @@ export const GUEST_PATH = {
 	run: "/run/virtualghost",
 	/** Touched by the first prompt of the terminal's shell: from here on the terminal is up. */
 	terminalUp: "/run/virtualghost/session/terminal-up",
+	/** How a restored machine draws, in place of the kernel's command line: `virgl`, and `fallback` where it may step down. */
+	gpu: "/run/virtualghost/gpu",
 	/** Written before the terminal starts, where a GPU draws: a line with the OpenGL version, a line with the renderer. */
 	graphics: "/run/virtualghost/session/graphics",
 	/** Why the session was started once more without the GPU. */

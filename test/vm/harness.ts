@@ -34,7 +34,14 @@ export class Sandbox implements Disposable {
 	}
 
 	get env(): Record<string, string> {
-		return { HOME: this.home, XDG_RUNTIME_DIR: this.runtime, PATH: "/nonexistent", LANG: "C.UTF-8" };
+		return {
+			HOME: this.home,
+			XDG_RUNTIME_DIR: this.runtime,
+			PATH: "/nonexistent",
+			LANG: "C.UTF-8",
+			// A second machine in the background of each test would take its time; warm.test.ts turns it on.
+			VIRTUALGHOST_SNAPSHOT_AUTO: "false",
+		};
 	}
 
 	get cache(): string {

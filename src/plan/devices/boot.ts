@@ -1,5 +1,12 @@
 /** Kernel, initramfs, command line, and the credentials of this run. */
-import { CONTROL_CARD_OPTION, GPU_FALLBACK_OPTION, GPU_OPTION, SESSION_OFF_OPTION } from "../../wire/names.ts";
+import {
+	CONTROL_CARD_OPTION,
+	GPU_FALLBACK_OPTION,
+	GPU_OPTION,
+	IDENTITY_OPTION,
+	SESSION_LATER_OPTION,
+	SESSION_OFF_OPTION,
+} from "../../wire/names.ts";
 import { hasControlCard, type MachinePlan } from "../machine-plan.ts";
 import { keyval } from "./keyval.ts";
 
@@ -13,14 +20,21 @@ export function kernelCommandLine(plan: MachinePlan): string {
 		"systemd.show_status=0",
 		`${GPU_OPTION}=${plan.gpu}`,
 	];
-	if (plan.gpuFallback) words.push(GPU_FALLBACK_OPTION);
+	if (plan.snapshot) words.push(...snapshotWords(plan));
+	// A restored machine is told, since others from the same snapshot may differ.
+	else if (plan.gpuFallback) words.push(GPU_FALLBACK_OPTION);
 	if (hasControlCard(plan)) words.push(CONTROL_CARD_OPTION);
 	if (plan.gpu === "none") words.push(SESSION_OFF_OPTION);
 	return words.join(" ");
 }
 
+function snapshotWords({ gpu }: MachinePlan): string[] {
+	return gpu === "virgl" ? [IDENTITY_OPTION, SESSION_LATER_OPTION, "modprobe.blacklist=virtio_gpu"] : [IDENTITY_OPTION];
+}
+
 export function bootArgv(plan: MachinePlan): string[] {
 	const argv = ["-kernel", plan.images.kernel, "-initrd", plan.images.initramfs, "-append", kernelCommandLine(plan)];
+	if (plan.snapshot) return argv;
 	// QEMU reads each file into one string: a secret never stands on the command line.
 	for (const path of plan.credentialFiles) argv.push("-smbios", keyval("type=11", { path }));
 	return argv;

@@ -13,7 +13,8 @@ export function gpuArgv(plan: MachinePlan): string[] {
 		const second = plan.display === "none" ? [] : ["-device", virtioGpu("virtio-gpu-pci")];
 		return [...argv, ...passthroughArgv(plan), ...second];
 	}
-	const model = plan.gpu === "virgl" ? "virtio-gpu-gl-pci" : "virtio-gpu-pci";
+	// Saved as the plain card, without its driver; restored as the one with OpenGL, which looks the same until a driver asks.
+	const model = plan.gpu === "virgl" && plan.snapshot?.role !== "make" ? "virtio-gpu-gl-pci" : "virtio-gpu-pci";
 	return [...argv, "-device", virtioGpu(model)];
 }
 

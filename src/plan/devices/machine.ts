@@ -4,11 +4,10 @@ import type { MachinePlan } from "../machine-plan.ts";
 import { keyval } from "./keyval.ts";
 
 export function machineArgv(plan: MachinePlan): string[] {
-	// vhost-user needs memory that another process can map.
-	const shared = plan.control.kind === "vhost-user-vsock";
+	const backend = memoryBackend(plan);
 	const board = plan.arch === "arm64" ? "virt" : "q35";
 	const options = {
-		"memory-backend": shared ? "mem" : undefined,
+		"memory-backend": backend ? "mem" : undefined,
 		// Guest memory has no place in a core dump of the host's.
 		"dump-guest-core": false,
 		// VMware's backdoor port: an attack surface that nothing here uses. x86 only.
@@ -25,10 +24,30 @@ export function machineArgv(plan: MachinePlan): string[] {
 		String(plan.vcpus),
 		"-m",
 		`${plan.memoryMiB}M`,
-		...(shared
-			? ["-object", keyval("memory-backend-memfd", { id: "mem", size: `${plan.memoryMiB}M`, share: true })]
-			: []),
+		...(backend ? ["-object", backend] : []),
 	];
+}
+
+/** Null where QEMU's own is good enough. */
+function memoryBackend({ control, memoryMiB, snapshot }: MachinePlan): string | null {
+	const size = `${memoryMiB}M`;
+	switch (snapshot?.role) {
+		case "make":
+			return keyval("memory-backend-file", { id: "mem", size, "mem-path": snapshot.ramFile, share: true });
+		case "restore":
+			// The file is opened for reading only: no machine can change it for the others. What a guest writes is its own.
+			return keyval("memory-backend-file", {
+				id: "mem",
+				size,
+				"mem-path": snapshot.ramFile,
+				share: false,
+				readonly: true,
+				rom: false,
+			});
+	}
+	// vhost-user needs memory that another process can map.
+	if (control.kind !== "vhost-user-vsock") return null;
+	return keyval("memory-backend-memfd", { id: "mem", size, share: true });
 }
 
 export function processArgv(plan: MachinePlan): string[] {

@@ -8,6 +8,9 @@ export function systemArgv(plan: MachinePlan): string[] {
 		"-device",
 		"virtio-balloon-pci,free-page-reporting=on",
 		...(plan.arch === "x64" ? ["-device", "pvpanic-pci"] : []),
+		// A new one after each restore tells the guest's kernel to draw new random numbers.
+		...(plan.snapshot ? ["-device", "vmgenid,guid=auto"] : []),
+		...(plan.snapshot?.role === "restore" ? ["-incoming", "defer"] : []),
 		"-rtc",
 		"base=utc,clock=host",
 	];

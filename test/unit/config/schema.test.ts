@@ -16,6 +16,7 @@ const DEFAULTS: Config = {
 	gpu: { mode: "auto" },
 	display: { backend: "auto" },
 	qemu: { binary: null },
+	snapshot: { auto: true, diskMiB: 4096 },
 	logs: { keep: 10 },
 	timeouts: { bootSeconds: 300 },
 };
@@ -69,6 +70,8 @@ describe("rows", () => {
 		  --control <auto|vsock|unix|tcp>  How the launcher reaches the guest's agent [default: auto (vsock where this host has it, else unix, else tcp)]
 		  --gpu <auto|virgl|software|none|address>  How the guest draws [default: auto (virgl where the host's OpenGL is good enough, else software)]
 		  --display <auto|gtk|sdl|cocoa|none>  What makes the window on the host [default: auto (what this host and its QEMU have)]
+		  --snapshot-auto <true|false>  Make a snapshot in the background of a window's first start, for the next ones [default: true]
+		  --snapshot-disk <size>  Disk space that snapshots may take; those used least recently go first [default: 4G]
 		  --qemu <path>  qemu-system program to use instead of the embedded one [default: the embedded QEMU]
 		  --logs-keep <runs>  Number of past runs whose logs are kept [default: 10]
 		  --boot-timeout <seconds>  Seconds the guest may take to come up [default: 300]"

@@ -31,6 +31,10 @@ test("showConfig", () => {
 	  [display]
 	  backend = "auto"                                      # default
 
+	  [snapshot]
+	  auto = true                                           # default
+	  disk = 4096                                           # default
+
 	  [qemu]
 	  #binary = none                                        # default
 

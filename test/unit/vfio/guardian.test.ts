@@ -191,14 +191,30 @@ describe("hold", () => {
 		expect(machine.state()).toEqual(BACK);
 	});
 
-	test("a write that still hangs keeps the lock when its helper is gone", async () => {
+	test("a write that still hangs keeps the lock when its helper is gone; restoring waits for it", async () => {
 		machine.hanging.add(`${GPU}/driver/unbind`);
 		await serve(HOLD);
 		machine.hanging.clear();
-		const { last } = await serve(RESTORE);
-		expect(last).toMatchObject({ restored: [{ problem: expect.stringContaining("hangs in the kernel") }] });
+		const writes = machine.written.length;
+		editJournal({ helper: { pid: 2 ** 22 - 1, startTime: "1" } });
+		const early = await serve(RESTORE, { world: { ...machine.world(), patienceMs: 50 } });
+		expect(early.last).toMatchObject({ restored: [{ problem: expect.stringContaining("hangs in the kernel") }] });
+		const late = serve(RESTORE);
+		await Bun.sleep(50);
+		expect(machine.written.length).toBe(writes);
 		// The reader whom the write has waited for.
 		readFileSync(machine.at("/fifo"));
+		expect((await late).ok).toBe(true);
+		expect(machine.state()).toEqual(BACK);
+	});
+
+	test("a user of the group who does not end: nothing is written, and he is named", async () => {
+		await serve(BIND);
+		const writes = machine.written.length;
+		machine.hold();
+		const { ok, last } = await serve(RESTORE, { world: { ...machine.world(), patienceMs: 50 } });
+		expect([ok, machine.written.length]).toEqual([false, writes]);
+		expect(last).toMatchObject({ restored: [{ problem: expect.stringContaining("qemu-system-x86 (process 4711)") }] });
 	});
 });
 

@@ -14,9 +14,9 @@ alias ll='ls -lh' la='ls -lAh'
 export LESS=-R EDITOR="${EDITOR:-nano}"
 
 if [ "$EUID" -eq 0 ]; then
-	PS1='\[\e[1;31m\]\u@\h\[\e[0m\]:\[\e[1;34m\]\w\[\e[0m\]\$ '
+	PS1='\[\e[1;31m\]\u@virtualghost\[\e[0m\]:\[\e[1;34m\]\w\[\e[0m\]\$ '
 else
-	PS1='\[\e[1;32m\]\u@\h\[\e[0m\]:\[\e[1;34m\]\w\[\e[0m\]\$ '
+	PS1='\[\e[1;32m\]\u@virtualghost\[\e[0m\]:\[\e[1;34m\]\w\[\e[0m\]\$ '
 fi
 
 if ! shopt -oq posix && [ -r /usr/share/bash-completion/bash_completion ]; then

@@ -73,14 +73,14 @@ export async function ensureAssets(
 	const folder = assetsFolder(cache);
 	try {
 		mkdirSync(folder, { recursive: true, mode: 0o700 });
+		sweepTemporaries(folder);
 	} catch (error) {
-		throw new Fault(`The cache folder ${folder} cannot be made`, {
+		throw new Fault(`The cache folder ${folder} cannot be used`, {
 			why: reason(error),
-			fix: "check the permissions of its parent, or set XDG_CACHE_HOME to a folder that you can write to",
+			fix: "check whom it and its parent belong to, or set XDG_CACHE_HOME to a folder that you can write to",
 			cause: error,
 		});
 	}
-	sweepTemporaries(folder);
 	const paths = new Map<AssetName, string>();
 	for (const name of names) {
 		const path = assetPath(cache, manifest, name);

@@ -168,7 +168,7 @@ describe("surroundings that are not as they should be", () => {
 	test("a HOME that cannot be written", async () => {
 		const { code, stderr } = await sandbox.run(["--headless-test"], { env: { HOME: "/proc" } });
 		expect(code).toBe(1);
-		expect(stderr).toMatch(/cannot be made/);
+		expect(stderr).toMatch(/cannot be used/);
 		expect(stderr).not.toContain("defect");
 	});
 

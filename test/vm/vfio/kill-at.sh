@@ -13,9 +13,9 @@ journal=/var/lib/virtualghost/vfio/$gpu.json
 "$@" >/tmp/killed.out 2>&1 &
 launcher=$!
 
-# $helper and $qemu, once they are there.
+helper= qemu=
+# Sets $helper and $qemu, once they are there.
 find_children() {
-	helper= qemu=
 	# Nothing but the shell's own: its children are listed by thread.
 	for list in /proc/$launcher/task/*/children; do
 		children=
@@ -70,7 +70,8 @@ is_now() {
 	esac
 }
 
-for moment in $moments; do
+# The helper is looked for early: later there is no time for it.
+for moment in helper $moments; do
 	until is_now "$moment"; do
 		# A signal 0 tells whether it is there; a zombie is, until it is waited for.
 		state=
@@ -79,13 +80,12 @@ for moment in $moments; do
 	done
 done
 
-find_children
 pids=
 for target in $targets; do
 	case $target in
 	launcher) pid=$launcher ;;
-	helper) pid=$helper ;;
-	qemu) pid=$qemu ;;
+	helper) [ -n "$helper" ] || find_children; pid=$helper ;;
+	qemu) [ -n "$qemu" ] || find_children; pid=$qemu ;;
 	esac
 	[ -n "$pid" ] && pids="$pids $pid"
 done
@@ -93,9 +93,9 @@ done
 
 # Who is left ends by himself: the launcher without its helper or QEMU, the helper without its launcher.
 tries=0
-while pgrep -f 'gpu-helper|virtualghost run|virtualghost gpu|bin/qemu-system' >/dev/null; do
+while pgrep -f '^/host/' >/dev/null; do
 	tries=$((tries + 1))
-	[ $tries -le 300 ] || { echo "still there:"; pgrep -fa 'gpu-helper|virtualghost|qemu-system'; break; }
+	[ $tries -le 300 ] || { echo "still there:"; pgrep -fa '^/host/'; break; }
 	sleep 0.2
 done
 wait $launcher

@@ -68,6 +68,7 @@ const NEXT = [
 
 let l1: L1;
 let count = 0;
+let killed = 0;
 let backBefore = 0;
 
 beforeAll(async () => {
@@ -77,7 +78,7 @@ beforeAll(async () => {
 }, NESTED_TIMEOUT_MS);
 
 afterAll(async () => {
-	console.log(`${count} points; at ${backBefore} of them all was back before the next start`);
+	console.log(`${count} points, ${killed} of them hit; at ${backBefore} all was back before the next start`);
 	await l1?.[Symbol.asyncDispose]();
 });
 
@@ -90,12 +91,17 @@ for (const [phase, list] of Object.entries(PHASES)) {
 	});
 }
 
+test("moments were hit, not missed", () => {
+	expect(killed).toBeGreaterThanOrEqual(40);
+});
+
 async function killAt({ command, before, moments, targets }: Point): Promise<void> {
 	if (before !== undefined) await l1.ok(before);
 	const script = `rm -rf /tmp/state-*; export XDG_STATE_HOME=/tmp/state-0
 sh /share/kill-at.sh '${targets.join(" ")}' '${moments.join(" ")}' ${command}`;
 	const said = await l1.ok(script);
 	expect(said).not.toContain("still there");
+	if (/^killed/m.test(said)) killed++;
 	if (!said.includes("journal left")) backBefore++;
 	// `gpu list` gives back what was left over, not what was bound to stay.
 	const kept = command === APPLY || command === RESTORE_VERB;

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { embeddedQemu, type FoundQemu } from "../../../src/host/qemu.ts";
 import { assetPath, assetsFolder, type Embedded, ensureAssets } from "../../../src/vm/assets.ts";
 import { type AssetName, manifestSchema } from "../../../src/vm/manifest.ts";
-import { BINARY } from "../harness.ts";
+import { BINARY, tool } from "../harness.ts";
 import { REPO } from "./image.ts";
 
 const NAMES: readonly AssetName[] = ["kernel", "initramfs", "root", "guest", "qemu"];
@@ -29,6 +29,8 @@ export async function prepareHost(): Promise<{ host: string; qemu: FoundQemu }> 
 	for (const name of readdirSync(folder)) {
 		if (!kept.has(join(folder, name))) rmSync(join(folder, name), { recursive: true, force: true });
 	}
+	// They were extracted for one user; in L1 there are several.
+	await tool(["chmod", "-R", "a+rX", host]);
 	if (!manifest.qemu) throw new Error("dist/assets is without QEMU");
 	return { host, qemu: embeddedQemu(paths.get("qemu") ?? "", manifest.qemu) };
 }

@@ -86,9 +86,7 @@ nested("run --gpu: the card is the guest's, its picture is outside to the pixel,
 	expect(log).toMatch(/pci 01:00\.1 8086:2668 0403/);
 	expect(wrongPixels(await l1.screen(L1_SCREEN.gpu))).toBe(0);
 	expect(await look(l1)).toContain(`${gpu} vfio-pci vfio-pci\n`);
-	await stopRun(l1);
-	const { code, output } = await run.outcome;
-	expect({ code, output }).toMatchObject({ code: 0 });
+	await stopRun(l1, run);
 	await expectUntouched(l1);
 });
 
@@ -105,8 +103,7 @@ nested(
 		expect(await look(l1)).toContain(`${edu} vfio-pci vfio-pci\n`);
 		expect(await payloadLog(l1)).not.toContain("1234:11e8");
 		expect(wrongPixels(await l1.screen(L1_SCREEN.sharedGpu))).toBe(0);
-		await stopRun(l1);
-		expect((await run.outcome).code).toBe(0);
+		await stopRun(l1, run);
 		await expectUntouched(l1);
 	},
 );
@@ -116,8 +113,7 @@ describe("somebody who is not root", () => {
 		const run = await startRun(l1, SHORT, { user: "ghost" });
 		expect(await l1.ok("ps -o user= -p $(pgrep -f 'bin/qemu-system')")).toBe("ghost\n");
 		expect(wrongPixels(await l1.screen(L1_SCREEN.gpu))).toBe(0);
-		await stopRun(l1, { user: "ghost" });
-		expect(await run.outcome).toMatchObject({ code: 0 });
+		await stopRun(l1, run, { user: "ghost" });
 		await expectUntouched(l1);
 	});
 
@@ -126,8 +122,7 @@ describe("somebody who is not root", () => {
 		const before = await look(l1);
 		const run = await startRun(l1, SHORT, { user: "nobody-else" });
 		expect(wrongPixels(await l1.screen(L1_SCREEN.gpu))).toBe(0);
-		await stopRun(l1, { user: "nobody-else" });
-		expect(await run.outcome).toMatchObject({ code: 0 });
+		await stopRun(l1, run, { user: "nobody-else" });
 		expect(await look(l1)).toBe(before);
 		await l1.ok("$VG gpu restore");
 		await expectUntouched(l1);

@@ -8,12 +8,12 @@ import { inTree } from "../../../vm-assets/build/tree.ts";
 
 const SOURCE = "test/vm/vfio/payload.c";
 
-/** Payloads by how long they wait for the power button, in seconds. */
+/** Payloads by how long they stay, in seconds. */
 const WAITS = { short: 0, long: 600 } as const;
 
 export type PayloadName = keyof typeof WAITS;
 
-/** Files by name: `short` powers off when it has painted, `long` when it is asked to. */
+/** Files by name: `short` powers off when it has painted, `long` stays until it is ended. */
 export async function payloads(context: Context): Promise<Record<PayloadName, string>> {
 	const tools = await toolsStep(context);
 	const built: Step = await step(context, {

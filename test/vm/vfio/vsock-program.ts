@@ -26,10 +26,21 @@ class LongestWait implements Disposable {
 	}
 }
 
+let blockedMs = 0;
+
+async function connecting(cid: number, port: number): Promise<Duplex> {
+	using wait = new LongestWait();
+	try {
+		return await connectVsock(cid, port);
+	} finally {
+		blockedMs = wait.ms;
+	}
+}
+
 async function echo(): Promise<string> {
 	const server = net.createServer((socket) => socket.pipe(socket));
 	await listenVsock(server, ECHO_PORT);
-	const stream = await connectVsock(LOCAL, ECHO_PORT);
+	const stream = await connecting(LOCAL, ECHO_PORT);
 	const sent = Buffer.from(Array.from({ length: ECHO_BYTES }, (_, i) => (i * 31) & 255));
 	stream.write(sent);
 	const received = await take(stream, ECHO_BYTES);
@@ -52,17 +63,16 @@ async function take(stream: Duplex, bytes: number): Promise<Buffer> {
 
 const [cid, port] = process.argv.slice(2).map(Number);
 const from = performance.now();
-using wait = new LongestWait();
 let outcome: string;
 try {
 	if (cid === undefined || port === undefined) outcome = await echo();
 	else {
-		(await connectVsock(cid, port)).destroy();
+		(await connecting(cid, port)).destroy();
 		outcome = "connected";
 	}
 } catch (error) {
 	if (!(error instanceof Fault)) throw error;
 	outcome = error.details.why ?? error.message;
 }
-console.log(JSON.stringify({ outcome, seconds: (performance.now() - from) / 1000, blockedMs: wait.ms }));
+console.log(JSON.stringify({ outcome, seconds: (performance.now() - from) / 1000, blockedMs }));
 process.exit(0);

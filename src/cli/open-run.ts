@@ -9,6 +9,7 @@ import { COMMIT, VERSION } from "../version.ts";
 import { assetPath, type Embedded, ensureAssets } from "../vm/assets.ts";
 import { boot } from "../vm/boot.ts";
 import { makeCredentials } from "../vm/credentials.ts";
+import { openDriverPack, requireSameKernel } from "../vm/driver-pack.ts";
 import { hostKey } from "../vm/host-memory.ts";
 import { Instance } from "../vm/instance.ts";
 import { RunLogs } from "../vm/logs.ts";
@@ -60,6 +61,7 @@ export function imagePaths(config: Config, context: Context): ImagePaths {
 		initramfs: embedded("initramfs"),
 		root: config.vm.rootfs ?? embedded("root"),
 		guest: embedded("guest"),
+		drivers: config.gpu.driverPack,
 	};
 }
 
@@ -82,6 +84,17 @@ export function checkOwnImages(config: Config): void {
 	}
 }
 
+/** Warnings. @throws Fault where the driver pack cannot serve the kernel of this build. */
+function checkDrivers({ gpu, vm }: Config, { manifest }: Embedded): string[] {
+	if (gpu.driverPack === null || manifest === null) return [];
+	const header = openDriverPack(gpu.driverPack);
+	if (vm.kernel === null) {
+		requireSameKernel(header, manifest, gpu.driverPack);
+		return [];
+	}
+	return [`the driver pack is for Linux ${header.kernel}: with --kernel its drivers may not load`];
+}
+
 /** What the memory of a broken accelerator holds for: another kernel, image, QEMU or launcher may do better. */
 export function keyOfHost(context: Context, config: Config, qemuVersion: string): string {
 	const images = context.embedded.manifest?.assets.map((asset) => asset.sha256.slice(0, 8)) ?? [];
@@ -99,6 +112,7 @@ export async function openRun(
 ): Promise<OpenRun> {
 	await using scope = new AsyncDisposableStack();
 	checkOwnImages(config);
+	for (const warning of checkDrivers(config, context.embedded)) report.warn(warning);
 	const host = gatherHostFacts(context.env);
 	const { directories, embedded } = context;
 	const instance = scope.use(Instance.create(directories.runtime, name ?? null));

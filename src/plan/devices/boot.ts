@@ -1,5 +1,5 @@
 /** Kernel, initramfs, command line, and the credentials of this run. */
-import { CONTROL_CARD_OPTION, SESSION_OFF_OPTION } from "../../wire/names.ts";
+import { CONTROL_CARD_OPTION, DRIVER_PACK_OPTION, SESSION_OFF_OPTION } from "../../wire/names.ts";
 import { hasControlCard, type MachinePlan } from "../machine-plan.ts";
 import { keyval } from "./keyval.ts";
 
@@ -14,6 +14,7 @@ export function kernelCommandLine(plan: MachinePlan): string {
 		`virtualghost.gpu=${plan.gpu}`,
 	];
 	if (hasControlCard(plan)) words.push(CONTROL_CARD_OPTION);
+	if (plan.images.drivers !== null) words.push(DRIVER_PACK_OPTION);
 	if (plan.gpu === "none") words.push(SESSION_OFF_OPTION);
 	return words.join(" ");
 }

@@ -7,13 +7,18 @@ import { type Manifest, manifestSchema } from "./src/vm/manifest.ts";
 import { assetsFolder, buildAgent, buildAssets } from "./vm-assets/build/assets.ts";
 import { buildBinary } from "./vm-assets/build/binary.ts";
 import { type Context, cacheFolder } from "./vm-assets/build/context.ts";
+import { buildDriverPack, parseVendors } from "./vm-assets/build/driver-pack.ts";
+import { VENDOR_NAMES } from "./vm-assets/build/firmware.ts";
 import { say } from "./vm-assets/build/progress.ts";
 import { hostTarget, PLATFORMS, parseTarget, TARGETS, type Target } from "./vm-assets/build/targets.ts";
 
 const HELP = `Usage: bun build.ts [options]
 
   --target <platform>  ${TARGETS.join(", ")} (default: this machine)
-  --only <part>        agent, assets or binary: stop there, and for binary use the assets in dist/
+  --only <part>        agent, assets or binary: stop there, and for binary use the assets in dist/;
+                       driver-pack: drivers for a passed-through graphics card, which no other build makes
+  --vendors <list>     for driver-pack: ${VENDOR_NAMES.join(",")} (default: all)
+  --no-firmware        for driver-pack: free drivers only
   --fast               quick compression for development: bigger files
   --refresh            make everything anew, with today's packages
   --help
@@ -22,11 +27,15 @@ Finished steps are kept in \${VIRTUALGHOST_BUILD_CACHE:-~/.cache/virtualghost-bu
 DEBIAN_MIRROR is the address of the Debian archive to use (default: what apt on this machine uses).
 `;
 
+const PARTS = ["agent", "assets", "binary", "driver-pack"];
+
 async function main(): Promise<void> {
 	const { values } = parseArgs({
 		options: {
 			target: { type: "string" },
 			only: { type: "string" },
+			vendors: { type: "string" },
+			"no-firmware": { type: "boolean", default: false },
 			fast: { type: "boolean", default: false },
 			refresh: { type: "boolean", default: false },
 			help: { type: "boolean", default: false },
@@ -36,9 +45,13 @@ async function main(): Promise<void> {
 		process.stdout.write(HELP);
 		return;
 	}
-	if (values.only !== undefined && !["agent", "assets", "binary"].includes(values.only)) {
-		throw new Fault(`--only ${values.only}: no such part`, { fix: "agent, assets or binary", exitCode: EXIT.usage });
+	if (values.only !== undefined && !PARTS.includes(values.only)) {
+		throw new Fault(`--only ${values.only}: no such part`, { fix: PARTS.join(", "), exitCode: EXIT.usage });
 	}
+	if (values.only !== "driver-pack" && (values.vendors !== undefined || values["no-firmware"])) {
+		throw new Fault("--vendors and --no-firmware belong to --only driver-pack", { exitCode: EXIT.usage });
+	}
+	const pack = { vendors: parseVendors(values.vendors), firmware: !values["no-firmware"] };
 	const target = values.target === undefined ? hostTarget() : parseTarget(values.target);
 	const { assets: arch } = PLATFORMS[target];
 	const context: Context = {
@@ -50,7 +63,8 @@ async function main(): Promise<void> {
 		cache: cacheFolder(process.env),
 	};
 	const started = performance.now();
-	await build(context, target, values.only, arch !== null);
+	if (values.only === "driver-pack") await buildDriverPack(context, pack);
+	else await build(context, target, values.only, arch !== null);
 	say(`done in ${((performance.now() - started) / 1000).toFixed(1)} s`);
 }
 

@@ -33,6 +33,10 @@ bench runs="5":
 build *options:
     bun build.ts {{ options }}
 
+# dist/driver-pack-KERNEL.erofs: drivers and firmware for a passed-through graphics card (docs/gpu-drivers.md).
+driver-pack *options:
+    bun build.ts --only driver-pack {{ options }}
+
 # Every platform's binary.
 dist:
     bun build.ts --target linux-x64

@@ -8,6 +8,7 @@ import { COMMIT, VERSION } from "../version.ts";
 import { assetPath, type Embedded, ensureAssets } from "../vm/assets.ts";
 import { boot } from "../vm/boot.ts";
 import { makeCredentials } from "../vm/credentials.ts";
+import { openDriverPack, requireSameKernel } from "../vm/driver-pack.ts";
 import { hostKey } from "../vm/host-memory.ts";
 import { Instance } from "../vm/instance.ts";
 import { RunLogs } from "../vm/logs.ts";
@@ -74,6 +75,7 @@ export function imagePaths(config: Config, context: Context): ImagePaths {
 		initramfs: embedded("initramfs"),
 		root: config.vm.rootfs ?? embedded("root"),
 		guest: embedded("guest"),
+		drivers: config.gpu.driverPack,
 	};
 }
 
@@ -94,6 +96,17 @@ export function checkOwnImages(config: Config): void {
 			});
 		}
 	}
+}
+
+/** Warnings. @throws Fault where the driver pack cannot serve the kernel of this build. */
+function checkDrivers({ gpu, vm }: Config, { manifest }: Embedded): string[] {
+	if (gpu.driverPack === null || manifest === null) return [];
+	const header = openDriverPack(gpu.driverPack);
+	if (vm.kernel === null) {
+		requireSameKernel(header, manifest, gpu.driverPack);
+		return [];
+	}
+	return [`the driver pack is for Linux ${header.kernel}: with --kernel its drivers may not load`];
 }
 
 /** What the memory of a broken accelerator holds for: another kernel, image, QEMU or launcher may do better. */
@@ -118,6 +131,7 @@ export async function prepareRun(
 ): Promise<PreparedRun> {
 	await using scope = new AsyncDisposableStack();
 	checkOwnImages(config);
+	for (const warning of checkDrivers(config, context.embedded)) report.warn(warning);
 	const { directories, embedded } = context;
 	const instance = scope.use(Instance.create(directories.runtime, name ?? null));
 	const logs = RunLogs.create(directories.state, instance.name, config.logs.keep, livingNames(directories.runtime));

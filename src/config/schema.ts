@@ -138,6 +138,17 @@ const WINDOW_KEYS = [
 		env: "VIRTUALGHOST_GPU",
 		flag: "gpu",
 	}),
+	row(path(), {
+		section: "gpu",
+		name: "driver-pack",
+		field: "driverPack",
+		default: null,
+		doc: "Driver pack with the guest's drivers for a real graphics card",
+		detail: "A file that `just driver-pack` makes. docs/gpu-drivers.md",
+		example: '"~/virtualghost/driver-pack.erofs"',
+		env: "VIRTUALGHOST_DRIVER_PACK",
+		flag: "driver-pack",
+	}),
 	row(choice(["auto", "gtk", "sdl", "cocoa", "none"]), {
 		section: "display",
 		name: "backend",

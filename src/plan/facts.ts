@@ -69,6 +69,8 @@ export interface ImagePaths {
 	readonly initramfs: string;
 	readonly root: string;
 	readonly guest: string;
+	/** The driver pack, or null without one. */
+	readonly drivers: string | null;
 }
 
 /** `[major, minor, patch]` of "11.1.3"; missing parts count as 0. */

@@ -20,6 +20,7 @@ const QEMU_SINCE = "11.1";
 export function whyNoSnapshot(plan: MachinePlan, controlWish: string): string | null {
 	if (plan.platform !== "linux" || plan.arch !== "x64") return "snapshots need Linux on x86-64";
 	if (!isAtLeast(plan.qemuVersion, QEMU_SINCE)) return `snapshots need QEMU ${QEMU_SINCE} or newer`;
+	if (plan.images.drivers !== null) return "a driver pack is for cards that cannot be in a snapshot";
 	if (plan.gpu === "vfio") return "a card of the host's cannot be in a snapshot";
 	if (controlWish !== "auto" && controlWish !== "unix") return `--control ${controlWish} cannot be in a snapshot`;
 	return null;

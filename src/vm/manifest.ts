@@ -20,7 +20,8 @@ export const manifestSchema = z.object({
 	arch: z.enum(["x64", "arm64"]),
 	builder: z.object({ virtualghost: z.string(), bun: z.string(), commit: z.string().nullable() }),
 	distribution: z.object({ name: z.string(), version: z.string() }),
-	kernel: z.object({ version: z.string() }),
+	/** `modules`: SHA-256 of the guest layer's `modules.dep`, which tells the sets of modules of two builds apart. */
+	kernel: z.object({ version: z.string(), modules: z.string().regex(/^[0-9a-f]{64}$/) }),
 	terminal: z.object({ name: z.string(), version: z.string(), standIn: z.boolean() }),
 	/** Null where this platform has no QEMU bundle. */
 	qemu: z

@@ -34,6 +34,9 @@ export const OPENGL_MIN = "4.3";
 /** On the kernel's command line of a machine with a control card: the initramfs and the agent look for it. */
 export const CONTROL_CARD_OPTION = "virtualghost.control=tcp";
 
+/** On the kernel's command line of a machine with a driver pack: the initramfs waits for its disk. */
+export const DRIVER_PACK_OPTION = "virtualghost.drivers=pack";
+
 /**
  * The control card: a network card whose other end is QEMU itself, for hosts without vsock. The initramfs and a udev rule
  * (`vm-assets/`) know it by its MAC; test/unit/wire/control-card.test.ts holds them to these values.
@@ -69,6 +72,8 @@ export const DISK_SERIAL = {
 	root: "vg-root",
 	/** Our layer on top: agent, units, session scripts, kernel modules (EROFS, read-only). */
 	guest: "vg-guest",
+	/** Optional driver pack over both: drivers and firmware of real graphics cards (EROFS, read-only). */
+	drivers: "vg-drivers",
 } as const;
 
 /** In the agent's folder: starts a program as a user. */

@@ -39,7 +39,18 @@ async function makeInitramfs(context: Context, tools: Step, kernel: Step, { dir,
 	const version = readFileSync(join(kernel.dir, "version"), "utf8");
 	const modules = join(kernel.dir, "modules/lib/modules", version);
 	const root = join(dir, "root");
-	for (const name of ["bin", "dev", "proc", "sys", "modules", "lower/root", "lower/guest", "upper", "system"]) {
+	for (const name of [
+		"bin",
+		"dev",
+		"proc",
+		"sys",
+		"modules",
+		"lower/root",
+		"lower/guest",
+		"lower/drivers",
+		"upper",
+		"system",
+	]) {
 		mkdirSync(join(root, name), { recursive: true });
 	}
 	copyFileSync(join(toolsTree(tools), "usr/bin/busybox"), join(root, "bin/busybox"));

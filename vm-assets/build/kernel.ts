@@ -7,7 +7,7 @@ import { type Context, debianArch } from "./context.ts";
 import { makeTree, parseList, TREE_RECIPE } from "./debian.ts";
 import { copyDebRecords, KEEP_DEBS } from "./packages.ts";
 import { toolsTree } from "./tools.ts";
-import { inTree } from "./tree.ts";
+import { inTree, removeTree } from "./tree.ts";
 
 const MODULES_LIST = "vm-assets/kernel/modules.list";
 
@@ -30,8 +30,9 @@ export interface KernelChoice {
 
 const GUEST_KERNEL: KernelChoice = { name: "kernel", title: "kernel and modules", modulesList: MODULES_LIST };
 
-export async function kernelStep(context: Context, tools: Step, choice = GUEST_KERNEL): Promise<Step> {
-	const tree = await step(context, {
+/** Debian's kernel package, unpacked. */
+export function kernelTreeStep(context: Context): Promise<Step> {
+	return step(context, {
 		name: "kernel-tree",
 		title: "kernel package",
 		recipe: [...TREE_RECIPE, "vm-assets/build/packages.ts"],
@@ -43,6 +44,10 @@ export async function kernelStep(context: Context, tools: Step, choice = GUEST_K
 			await copyDebRecords(dir);
 		},
 	});
+}
+
+export async function kernelStep(context: Context, tools: Step, choice = GUEST_KERNEL): Promise<Step> {
+	const tree = await kernelTreeStep(context);
 	return step(context, {
 		name: choice.name,
 		title: choice.title,
@@ -67,20 +72,8 @@ async function extractKernel({ context, tools, tree, list }: Extraction, { dir, 
 	writeFileSync(join(dir, KERNEL.version), version);
 	const modules = join("lib/modules", version);
 	const source = join(from, "usr", modules);
-	// depmod reads compressed modules, but puts its index beside them: work on a list, not on the cached tree.
-	const mounts = [
-		{ from: join(from, "usr"), as: "kernel" },
-		{ from: dir, as: "out" },
-	];
-	const index = ["depmod", "-b", "/mnt/kernel", "-o", "/mnt/out/index", version];
-	mkdirSync(join(dir, "index"));
-	await inTree({ tree: toolsTree(tools), argv: index, mounts }, { log });
-	const chosen = resolveModules(
-		parseList(readFileSync(join(context.repo, list), "utf8")),
-		readFileSync(join(dir, "index", modules, "modules.dep"), "utf8"),
-		readFileSync(join(dir, "index", modules, "modules.softdep"), "utf8"),
-		readFileSync(join(source, "modules.builtin"), "utf8"),
-	);
+	const wanted = parseList(readFileSync(join(context.repo, list), "utf8"));
+	const chosen = await findModules(wanted, { kernelTree: tree, tools, dir, log });
 	if (chosen.missing.length > 0) {
 		throw new Fault(`kernel ${version} has no module ${chosen.missing.join(", ")}`, {
 			fix: `Correct ${list}.`,
@@ -93,14 +86,44 @@ async function extractKernel({ context, tools, tree, list }: Extraction, { dir, 
 	}
 	for (const name of ["modules.builtin", "modules.builtin.modinfo", "modules.order"])
 		cpSync(join(source, name), join(target, name));
-	// EROFS compresses them again, better; and the guest loads them without an xz decoder.
-	const unpack =
-		'find "$1" -name "*.ko.xz" -print0 | xargs -0 -r xz -d && depmod -b /mnt/out/modules "$2" && rm -r /mnt/out/index';
-	const argv = ["sh", "-euc", unpack, "unpack", `/mnt/out/${KERNEL.modules}`, version];
-	await inTree({ tree: toolsTree(tools), argv, mounts }, { log });
+	await unpackModules(join(dir, KERNEL.modules), version, tools, log);
 }
 
-function kernelVersion(tree: string): string {
+/** Decompresses the modules of `<root>/lib/modules/<version>` and indexes them: EROFS compresses better than xz. */
+export async function unpackModules(root: string, version: string, tools: Step, log: string): Promise<void> {
+	const unpack = 'find . -name "*.ko.xz" -print0 | xargs -0 -r xz -d && depmod -b /mnt/root "$1"';
+	const argv = ["sh", "-euc", `cd /mnt/root && ${unpack}`, "unpack", version];
+	await inTree({ tree: toolsTree(tools), argv, mounts: [{ from: root, as: "root" }] }, { log });
+}
+
+/** Looks `wanted` up among all modules of the kernel package. `dir`: a folder to work in. */
+export async function findModules(
+	wanted: readonly string[],
+	{ kernelTree, tools, dir, log }: { kernelTree: Step; tools: Step; dir: string; log: string },
+): Promise<Resolved> {
+	const from = join(kernelTree.dir, "tree/usr");
+	const version = kernelVersion(join(kernelTree.dir, "tree"));
+	const index = join(dir, "index");
+	mkdirSync(index);
+	// depmod reads compressed modules, but puts its index beside them: not into the cached tree.
+	const argv = ["depmod", "-b", "/mnt/kernel", "-o", "/mnt/index", version];
+	const mounts = [
+		{ from, as: "kernel" },
+		{ from: index, as: "index" },
+	];
+	await inTree({ tree: toolsTree(tools), argv, mounts }, { log });
+	const read = (root: string, name: string) => readFileSync(join(root, "lib/modules", version, name), "utf8");
+	const found = resolveModules(
+		wanted,
+		read(index, "modules.dep"),
+		read(index, "modules.softdep"),
+		read(from, "modules.builtin"),
+	);
+	await removeTree(index);
+	return found;
+}
+
+export function kernelVersion(tree: string): string {
 	const versions = existsSync(join(tree, "usr/lib/modules")) ? readdirSync(join(tree, "usr/lib/modules")) : [];
 	const [version, second] = versions;
 	if (version === undefined || second !== undefined) {

@@ -41,7 +41,7 @@ export async function makeManifest(
 		arch: context.arch,
 		builder: { virtualghost: packageJson.version, bun: Bun.version, commit },
 		distribution: root.distribution,
-		kernel: { version: readFileSync(join(steps.kernel.dir, KERNEL.version), "utf8") },
+		kernel: await describeKernel(steps.kernel),
 		terminal: root.terminal,
 		qemu: { version: qemu.version, glibc: qemu.glibc, libstdcxx: qemu.libstdcxx },
 		assets: await Promise.all(assets),
@@ -52,6 +52,12 @@ export async function makeManifest(
 			pciids: readJson(join(steps.pciIds.dir, PCI_IDS.packages)),
 		},
 	});
+}
+
+/** What a driver pack has to match (driver-pack.ts). */
+export async function describeKernel(kernel: Step): Promise<Manifest["kernel"]> {
+	const version = readFileSync(join(kernel.dir, KERNEL.version), "utf8");
+	return { version, modules: await hashFile(join(kernel.dir, KERNEL.modules, "lib/modules", version, "modules.dep")) };
 }
 
 /** Of a packed image; other assets are used as they are, or are no single file. */

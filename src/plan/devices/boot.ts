@@ -1,6 +1,7 @@
 /** Kernel, initramfs, command line, and the credentials of this run. */
 import {
 	CONTROL_CARD_OPTION,
+	DRIVER_PACK_OPTION,
 	GPU_FALLBACK_OPTION,
 	GPU_OPTION,
 	IDENTITY_OPTION,
@@ -24,6 +25,7 @@ export function kernelCommandLine(plan: MachinePlan): string {
 	// A restored machine is told, since others from the same snapshot may differ.
 	else if (plan.gpuFallback) words.push(GPU_FALLBACK_OPTION);
 	if (hasControlCard(plan)) words.push(CONTROL_CARD_OPTION);
+	if (plan.images.drivers !== null) words.push(DRIVER_PACK_OPTION);
 	if (plan.gpu === "none") words.push(SESSION_OFF_OPTION);
 	return words.join(" ");
 }

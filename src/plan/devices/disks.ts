@@ -13,5 +13,10 @@ function disk(id: string, path: string, serial: string): string[] {
 }
 
 export function disksArgv(plan: MachinePlan): string[] {
-	return [...disk("root", plan.images.root, DISK_SERIAL.root), ...disk("guest", plan.images.guest, DISK_SERIAL.guest)];
+	const { root, guest, drivers } = plan.images;
+	return [
+		...disk("root", root, DISK_SERIAL.root),
+		...disk("guest", guest, DISK_SERIAL.guest),
+		...(drivers === null ? [] : disk("drivers", drivers, DISK_SERIAL.drivers)),
+	];
 }

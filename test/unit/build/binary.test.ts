@@ -8,7 +8,7 @@ const MANIFEST: Manifest = {
 	arch: "x64",
 	builder: { virtualghost: "0", bun: "0", commit: null },
 	distribution: { name: "Debian", version: "13" },
-	kernel: { version: "6" },
+	kernel: { version: "6", modules: "0".repeat(64) },
 	terminal: { name: "foot", version: "1", standIn: true },
 	qemu: { version: "11", glibc: "2", libstdcxx: "14" },
 	assets: [

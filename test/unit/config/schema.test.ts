@@ -13,7 +13,7 @@ import {
 
 const DEFAULTS: Config = {
 	vm: { vcpus: "auto", memoryMiB: "auto", kernel: null, rootfs: null, accel: "auto", control: "auto" },
-	gpu: { mode: "auto" },
+	gpu: { mode: "auto", driverPack: null },
 	display: { backend: "auto" },
 	qemu: { binary: null },
 	snapshot: { auto: true, diskMiB: 4096 },
@@ -69,6 +69,7 @@ describe("rows", () => {
 		  --accel <auto|kvm|hvf|whpx|tcg>  How the processor is virtualized [default: auto (the best that works on this host)]
 		  --control <auto|vsock|unix|tcp>  How the launcher reaches the guest's agent [default: auto (vsock where this host has it, else unix, else tcp)]
 		  --gpu <auto|virgl|software|none|address>  How the guest draws [default: auto (virgl where the host's OpenGL is good enough, else software)]
+		  --driver-pack <path>  Driver pack with the guest's drivers for a real graphics card [default: none]
 		  --display <auto|gtk|sdl|cocoa|none>  What makes the window on the host [default: auto (what this host and its QEMU have)]
 		  --snapshot-auto <true|false>  Make a snapshot in the background of a window's first start, for the next ones [default: true]
 		  --snapshot-disk <size>  Disk space that snapshots may take; those used least recently go first [default: 4G]
@@ -98,7 +99,7 @@ describe("the example file", () => {
 	});
 
 	test("is valid with every example uncommented too, and then has every key", () => {
-		const text = example.replace(/^# ?(?=[a-z]+ = )/gm, "");
+		const text = example.replace(/^# ?(?=[a-z-]+ = )/gm, "");
 		const loaded = loadConfig({ file: { path: "/etc/c.toml", text }, env: {}, flags: {}, home: "/h", cwd: "/w" });
 		expect(Object.values(loaded.origins).map((each) => each.origin)).toEqual(CONFIG_ROWS.map(() => "file"));
 		expect(loaded.config.vm.kernel).toBe("/h/kernels/vmlinuz");

@@ -27,6 +27,7 @@ test("showConfig", () => {
 
 	  [gpu]
 	  mode = "software"                                     # env VIRTUALGHOST_GPU
+	  #driver-pack = none                                   # default
 
 	  [display]
 	  backend = "auto"                                      # default

@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { shellQuote } from "../../../src/plan/argv.ts";
 import { keyval } from "../../../src/plan/devices/keyval.ts";
-import { argvLines, embedded, external, linux, macos, planOf, tcpChannels, windows } from "./fixtures.ts";
+import { argvLines, configOf, embedded, external, linux, macos, planOf, tcpChannels, windows } from "./fixtures.ts";
 
 test("Linux, KVM, virgl in an SDL window (X11)", () => {
 	expect(argvLines(planOf(linux, embedded))).toMatchInlineSnapshot(`
@@ -155,6 +155,23 @@ test("Linux, KVM, kernel vhost-vsock, SDL", () => {
 	    "-smbios type=11,path=/run/k2",
 	  ]
 	`);
+});
+
+test("a driver pack is a third disk, and the initramfs is told to wait for it", () => {
+	const [without, withPack] = [{}, { "driver-pack": "packs/a,b.erofs" }].map((flags) => {
+		const { driverPack } = configOf(flags).gpu;
+		const plan = planOf(linux, embedded, flags);
+		return argvLines({ ...plan, images: { ...plan.images, drivers: driverPack } });
+	});
+	expect(withPack?.filter((line) => !without?.includes(line))).toMatchInlineSnapshot(`
+	  [
+	    "-blockdev driver=raw,node-name=drivers,read-only=on,file.driver=file,file.filename=/w/packs/a,,b.erofs",
+	    "-device virtio-blk-pci,drive=drivers,serial=vg-drivers",
+	    "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 virtualghost.gpu=virgl virtualghost.drivers=pack",
+	  ]
+	`);
+	const serials = withPack?.flatMap((line) => /serial=(vg-\w+)/.exec(line)?.[1] ?? []);
+	expect(serials).toEqual(["vg-root", "vg-guest", "vg-drivers"]);
 });
 
 test("Linux, an external QEMU that is too old to end with its parent", () => {

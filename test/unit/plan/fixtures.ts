@@ -3,7 +3,7 @@ import { loadConfig } from "../../../src/config/load.ts";
 import type { Config } from "../../../src/config/schema.ts";
 import { qemuArgv } from "../../../src/plan/argv.ts";
 import { decide, inheritedChannels, type RunFacts } from "../../../src/plan/decide.ts";
-import type { HostFacts, QemuFacts } from "../../../src/plan/facts.ts";
+import type { HostFacts, ImagePaths, QemuFacts } from "../../../src/plan/facts.ts";
 import type { MachinePlan } from "../../../src/plan/machine-plan.ts";
 
 const tcg = { name: "tcg", usable: true, why: "always" } as const;
@@ -52,7 +52,13 @@ export const external: QemuFacts = {
 	virgl: true,
 };
 
-export const images = { kernel: "/c/kernel", initramfs: "/c/initramfs", root: "/c/root", guest: "/c/guest" };
+export const images: ImagePaths = {
+	kernel: "/c/kernel",
+	initramfs: "/c/initramfs",
+	root: "/c/root",
+	guest: "/c/guest",
+	drivers: null,
+};
 
 export const tcpChannels: MachinePlan["channels"] = {
 	qmp: { kind: "tcp", port: 5001 },

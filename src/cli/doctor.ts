@@ -4,6 +4,7 @@ import { gatherHostFacts } from "../host/facts.ts";
 import type { HostFacts, QemuFacts } from "../plan/facts.ts";
 import { isAtLeast } from "../plan/facts.ts";
 import { recallBroken } from "../vm/host-memory.ts";
+import { listSnapshots } from "../vm/snapshot/store.ts";
 import { type Context, loadContextConfig } from "./context.ts";
 import { findRoutes } from "./gpu-routes.ts";
 import { chooseQemu, keyOfHost } from "./open-run.ts";
@@ -18,13 +19,15 @@ interface Finding {
 }
 
 const SAFE_QEMU = "11.0";
+const MIB = 1024 * 1024;
 
 export function doctor(context: Context, flags: { json: boolean }): number {
 	const { config } = loadContextConfig(context, {});
 	const host = gatherHostFacts(context.env);
 	const qemu = chooseQemu(config, context, host).facts;
 	const broken = recallBroken(context.directories.state, "accelerator", keyOfHost(context, config, qemu.version));
-	const findings = [qemuFinding(qemu), ...accelerators(host, broken), control(host, qemu)];
+	const snapshots = snapshotFinding(context, config.snapshot.diskMiB);
+	const findings = [qemuFinding(qemu), ...accelerators(host, broken), control(host, qemu), snapshots];
 	const graphics = findRoutes(context);
 	if (flags.json) {
 		print(`${JSON.stringify({ findings, graphics }, null, 2)}\n`);
@@ -36,6 +39,14 @@ export function doctor(context: Context, flags: { json: boolean }): number {
 	}
 	print(stripControls(`${lines.join("\n")}\n`));
 	return EXIT.ok;
+}
+
+function snapshotFinding(context: Context, maxMiB: number): Finding {
+	const known = listSnapshots(context.directories.cache);
+	const used = Math.round(known.reduce((sum, { bytes }) => sum + bytes, 0) / MIB);
+	const text = `${known.length} take ${used} of at most ${maxMiB} MiB; \`virtualghost clean\` removes them`;
+	const none = "none yet: the first start of a window, or `virtualghost prewarm`, makes one";
+	return { topic: "snapshots", verdict: known.length > 0 ? "ok" : "slow", text: known.length > 0 ? text : none };
 }
 
 function qemuFinding({ source, version }: QemuFacts): Finding {

@@ -1,5 +1,5 @@
 /** Golden command lines: every platform's, on any platform. A change here is a change of the product. */
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { shellQuote } from "../../../src/plan/argv.ts";
 import { keyval } from "../../../src/plan/devices/keyval.ts";
 import { argvLines, configOf, embedded, external, linux, macos, planOf, tcpChannels, windows } from "./fixtures.ts";
@@ -167,7 +167,7 @@ test("a driver pack is a third disk, and the initramfs is told to wait for it", 
 	  [
 	    "-blockdev driver=raw,node-name=drivers,read-only=on,file.driver=file,file.filename=/w/packs/a,,b.erofs",
 	    "-device virtio-blk-pci,drive=drivers,serial=vg-drivers",
-	    "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 virtualghost.gpu=virgl virtualghost.drivers=pack",
+	    "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 virtualghost.gpu=virgl virtualghost.gpu-fallback=software virtualghost.drivers=pack",
 	  ]
 	`);
 	const serials = withPack?.flatMap((line) => /serial=(vg-\w+)/.exec(line)?.[1] ?? []);
@@ -382,4 +382,24 @@ test("a comma in a path is written twice", () => {
 
 test("quoting for a shell", () => {
 	expect(["a/b=c,d", "a b", "it's", ""].map(shellQuote)).toEqual(["a/b=c,d", "'a b'", "'it'\\''s'", "''"]);
+});
+
+describe("machines of snapshots", () => {
+	const lines = (role: "make" | "restore", gpu: "none" | "software" | "virgl") =>
+		argvLines(
+			planOf(
+				linux,
+				embedded,
+				{},
+				{ snapshot: { role, ramFile: "/c/snap/ram" }, fallback: { accelerator: "kvm", gpu } },
+			),
+		).filter((line) => /memory|^-m |gpu|vmgenid|incoming|append|smbios|vsock|netdev/.test(line));
+
+	test.each(["none", "software", "virgl"] as const)("%s, made: no key, no vsock, no GPU driver for virgl", (gpu) => {
+		expect(lines("make", gpu)).toMatchSnapshot();
+	});
+
+	test("virgl, restored: the memory is private, the card has OpenGL", () => {
+		expect(lines("restore", "virgl")).toMatchSnapshot();
+	});
 });

@@ -104,6 +104,7 @@ export async function buildDriverPack(context: Context, choice: PackChoice): Pro
 	copyFileSync(join(pack.dir, IMAGE), `${target}.new`);
 	renameSync(`${target}.new`, target); // A machine may be running on the old one.
 	say(`  ${target}: ${(statSync(target).size / 1e6).toFixed(0)} MB`);
+	for (const warning of parts.warnings) say(`  warning: ${warning}`);
 	return target;
 }
 
@@ -129,7 +130,6 @@ async function collectFirmware(
 			if (!(error instanceof Fault)) throw error;
 			const { package: name } = VENDORS[vendor];
 			warnings.push(`no firmware for ${vendor}: ${name} of Debian's non-free-firmware could not be had`);
-			say(`warning: ${warnings.at(-1)}`);
 			if (error.details.tail !== undefined) say(error.details.tail.trimEnd().replaceAll(/^/gm, "  | "));
 		}
 	}

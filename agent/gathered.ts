@@ -13,26 +13,33 @@ type Read = { readonly done: boolean; readonly value?: Uint8Array | undefined };
 export async function* gathered(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
 	const reader = stream.getReader();
 	try {
-		let next: Promise<Read> = reader.read();
+		let next = read(reader);
 		for (;;) {
 			const { value: first } = await next;
 			if (!first) return;
 			const pieces = [first];
 			let length = first.length;
-			next = reader.read();
+			next = read(reader);
 			while (length < PIECE_BYTES) {
 				// The end is seen by the next round, whose read it is.
 				const more = await soon(next);
 				if (!more?.value) break;
 				pieces.push(more.value);
 				length += more.value.length;
-				next = reader.read();
+				next = read(reader);
 			}
 			yield pieces.length === 1 ? first : Buffer.concat(pieces, length);
 		}
 	} finally {
 		reader.cancel().catch(() => {});
 	}
+}
+
+/** An error is the next reader's; until then nobody waits for it, and it must not count as unhandled. */
+function read(reader: { read(): Promise<Read> }): Promise<Read> {
+	const next = reader.read();
+	next.catch(() => {});
+	return next;
 }
 
 /** What `read` gives within one turn of the event loop, else null. */

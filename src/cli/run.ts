@@ -142,7 +142,9 @@ async function runMachine(
 	void up.then(() => announce?.({ name: opened.instance.name })).catch(() => {});
 	const first = await Promise.race([machine.ended, stopped, up]);
 	await using _maker =
-		first === "up" && wishes.config.snapshot.auto && !flags.cold ? makeInBackground(opened.request, report) : null;
+		first === "up" && wishes.config.snapshot.auto && !flags.cold && announce === null
+			? makeInBackground(opened.request, report)
+			: null;
 	// `up` settles only by throwing once the machine is up or has ended; the race below is the long wait.
 	if (first === "up") await Promise.race([machine.ended, stopped]);
 	if (interrupts.first) {

@@ -31,7 +31,7 @@ async function make(request: WarmRequest, report: Report): Promise<void> {
 	});
 	request.signal.throwIfAborted();
 	const fitting = findFitting(request);
-	const why = "why" in fitting ? fitting.why : whyNotNow(fitting);
+	const why = "why" in fitting ? fitting.why : whyNotNow(fitting, request);
 	if ("why" in fitting || why !== null) return report.detail(`snapshot: not made (${why})`);
 	if (await makeSnapshot(request, fitting)) report.detail("snapshot: made; the next start takes it");
 }

@@ -4,7 +4,7 @@
  *
  * Sources: GLX 1.4, GLX_ARB_create_context, EGL 1.5, Khronos' registry for the numbers.
  */
-import { CFunction, dlopen, FFIType, JSCallback, type Pointer, ptr, toArrayBuffer } from "bun:ffi";
+import { CFunction, CString, dlopen, FFIType, JSCallback, type Pointer, ptr, toArrayBuffer } from "bun:ffi";
 
 /** SDL opens an OpenGL window through GLX on X11; GTK, and everything on Wayland, through EGL. */
 export type GlApi = "glx" | "egl-x11" | "egl-wayland";
@@ -41,9 +41,7 @@ function openLibrary<const S extends Parameters<typeof dlopen>[1]>(name: string,
 function text(address: unknown): string {
 	const at = Number(address);
 	if (!at) return "";
-	const bytes = new Uint8Array(toArrayBuffer(at as Pointer, 0, 256));
-	const end = bytes.indexOf(0);
-	return Buffer.from(bytes.subarray(0, end < 0 ? bytes.length : end)).toString("utf8");
+	return new CString(at as Pointer).toString();
 }
 
 function answer(getString: (name: number) => unknown): GlAnswer {

@@ -105,7 +105,13 @@ interface Broken {
 export function settle(request: BootRequest, machine: Machine, broken: readonly Broken[]): void {
 	for (const each of broken) remember(request, each);
 	tellLimits(machine.plan, request.report);
-	machine.guest.onGraphics = (graphics) => judgeGraphics(request, machine.plan, graphics);
+	let judged = false;
+	machine.guest.onGraphics = (graphics) => {
+		// Once is enough, and a guest may say anything as often as it likes.
+		if (judged || machine.plan.gpu !== "virgl") return;
+		judged = graphics.steppedDown !== null && machine.plan.gpuFallback;
+		if (judged || graphics.steppedDown === null) judgeGraphics(request, machine.plan, graphics);
+	};
 }
 
 function remember(request: BootRequest, { topic, what, why }: Broken): void {
@@ -174,7 +180,7 @@ function recallGpu(recall: Recall): "software" | null {
 	const { config, host, state, report } = recall;
 	if (config.gpu.mode !== "auto" || host.gl === null) return null;
 	const known = recallBroken(state, "gpu", gpuKey(recall));
-	if (!known) return null;
+	if (known?.what !== "virgl") return null;
 	report.detail(`gpu: software, since ${known.what} failed here on ${known.at.slice(0, 10)} (${known.why})`);
 	return "software";
 }

@@ -10,6 +10,8 @@ export const MEMORY_FILE = {
 	accelerator: "broken-accelerator.json",
 	/** virgl that starts and does not give the guest what it needs. */
 	gpu: "broken-gpu.json",
+	/** A snapshot that was sound and could not be restored. */
+	snapshot: "broken-snapshot.json",
 } as const;
 
 type Topic = keyof typeof MEMORY_FILE;
@@ -50,4 +52,8 @@ export function rememberBroken(state: string, topic: Topic, key: string, what: s
 	} catch {
 		rmSync(`${path}.${process.pid}.tmp`, { force: true });
 	}
+}
+
+export function forgetBroken(state: string, topic: Topic): void {
+	rmSync(join(state, MEMORY_FILE[topic]), { force: true });
 }

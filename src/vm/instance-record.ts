@@ -22,6 +22,9 @@ export const INSTANCE_FILE = {
 	screen: "screen",
 } as const;
 
+/** In an instance's folder: sockets of the machine that is made into a snapshot beside it. */
+export const MAKER_FOLDER = "s";
+
 const processId = z.object({
 	// 0 and 1 are no children of ours, and a negative one is a group.
 	pid: z.number().int().min(2),

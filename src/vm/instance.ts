@@ -9,12 +9,12 @@ import { identify, isAlive, type ProcessId } from "../host/processes.ts";
 import { VERSION } from "../version.ts";
 import { PROTOCOL_VERSION } from "../wire/names.ts";
 import { checkName, friendlyName } from "./friendly-names.ts";
-import { INSTANCE_FILE, type InstanceRecord } from "./instance-record.ts";
+import { INSTANCE_FILE, type InstanceRecord, MAKER_FOLDER } from "./instance-record.ts";
 import { sweepDead } from "./registry.ts";
 
 /** `sun_path` holds 108 bytes on Linux and 104 on macOS, the final NUL included. */
 const SOCKET_PATH_BYTES_MAX = 103;
-const LONGEST_SOCKET_NAME = "vhost.sock";
+const LONGEST_SOCKET_NAME = `${MAKER_FOLDER}/agent.sock`;
 /** Two friendly words can be taken; this many pairs cannot. */
 const NAMES_TRIED = 20;
 

@@ -33,11 +33,17 @@ export async function migrationEnds(qmp: Qmp, timeoutMs: number): Promise<void> 
 }
 
 /** Resolves when the agent answers. @throws Fault if anything goes wrong; the machine is of no use then */
-export async function restoreInto(machine: Machine, folder: string, name: string): Promise<void> {
+export async function restoreInto(
+	machine: Machine,
+	folder: string,
+	name: string,
+	isSame: () => boolean,
+): Promise<void> {
 	const ended = machine.child.exited.then((code) => {
 		throw new Fault(`QEMU ended with ${code}`, { why: machine.qemuTail() });
 	});
 	await Promise.race([load(machine.qmp, folder), ended]);
+	if (!isSame()) throw new Fault("another snapshot has taken its place");
 	const identity = () => machine.tell(makeIdentity(name, machine.keys, machine.plan));
 	machine.guest.onWaiting = identity;
 	await machine.qmp.execute("cont");

@@ -79,7 +79,7 @@ export function openDraft(cache: string, key: string): Draft | null {
 		},
 		[Symbol.dispose]: () => {
 			rmSync(folder, { recursive: true, force: true });
-			rmSync(join(parent, `.${key}.${SNAPSHOT_FILE.lock}`), { force: true });
+			// The lock's file stays: who has it open and waits for it must not lock what nobody else can see.
 			closeSync(lock);
 		},
 	};

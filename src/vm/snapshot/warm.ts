@@ -1,15 +1,18 @@
 /** Starts from snapshots, and the making of them, for a run: which one fits, whether it is sound, and what happens if not. */
-import { existsSync, mkdirSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync, statfsSync, statSync } from "node:fs";
 import os from "node:os";
 import { join } from "node:path";
 import { Fault, reason } from "../../errors.ts";
 import { childEnvironment } from "../../host/child-environment.ts";
 import { rejectOn } from "../../interrupts.ts";
 import { decide, inheritedChannels, type RunFacts } from "../../plan/decide.ts";
+import { isDisplayFailure } from "../../plan/fallback.ts";
 import type { MachinePlan } from "../../plan/machine-plan.ts";
 import { snapshotShape, whyNoSnapshot } from "../../plan/snapshot.ts";
 import { type BootRequest, recallFallback, settle } from "../boot.ts";
 import { openInheritedChannels } from "../channels.ts";
+import { forgetBroken, recallBroken, rememberBroken } from "../host-memory.ts";
+import { MAKER_FOLDER } from "../instance-record.ts";
 import { Machine, type MachineParts } from "../machine.ts";
 import { saveMachine } from "./make.ts";
 import { restoreInto } from "./restore.ts";
@@ -36,11 +39,15 @@ export interface Fitting {
 	readonly plan: MachinePlan;
 }
 
+/** For a QEMU whose connection has just ended to be gone. */
+const ENDING_MS = 500;
 /** A machine that is being made must not get into the way of those that are used. */
 const NICENESS = 19;
 /** Left to the host beside the guest's memory when one is made without being asked for. */
 const SPARE_BYTES = 1024 ** 3;
 const MIB = 1024 * 1024;
+/** What one has been seen to take, with a margin. */
+const LARGEST_MIB = 600;
 
 /** Null with the reason where machines like this one start cold. */
 export function findFitting(request: WarmRequest): Fitting | { readonly why: string } {
@@ -79,23 +86,40 @@ export async function bootWarm(request: WarmRequest): Promise<Machine | null> {
 		request.report.detail("snapshot: none yet");
 		return null;
 	}
+	const known = recallBroken(request.state, "snapshot", key);
+	if (known) {
+		request.report.detail(`snapshot: no, it failed on ${known.at.slice(0, 10)} (${known.why}); prewarm makes another`);
+		return null;
+	}
 	const damage = checkSnapshot(folder, key);
 	if (damage !== null) return giveUp(request, folder, damage);
+	const inode = statSync(folder).ino;
 	request.report.detail(`snapshot: ${key}`);
 	const machine = await startFrom(request, fitting.plan, join(folder, SNAPSHOT_FILE.ram), "restore", {
 		instance: request.instance,
 		logs: request.logs,
 	});
 	try {
-		await Promise.race([restoreInto(machine, folder, request.instance.name), rejectOn(request.signal)]);
+		// Devices and memory are of one snapshot only if nobody has put another one there meanwhile.
+		const isSame = () => statSync(folder, { throwIfNoEntry: false })?.ino === inode;
+		await Promise.race([restoreInto(machine, folder, request.instance.name, isSame), rejectOn(request.signal)]);
 		settle(request, machine, []);
 		return machine;
 	} catch (error) {
+		// The window was closed before the agent answered: the caller sees that the machine has ended.
+		if (!request.signal.aborted && (await machine.child.exitsWithin(ENDING_MS)) && (await machine.child.exited) === 0)
+			return machine;
+		const output = machine.qemuTail();
 		await machine[Symbol.asyncDispose]();
 		if (request.signal.aborted) throw error;
+		// No window is no fault of the snapshot's; the cold start says it better.
+		if (isDisplayFailure({ kind: "exited", output, exitCode: 1 })) return null;
 		const why =
 			error instanceof Fault ? [error.message, error.details.why?.trim().split("\n").at(-1)] : [reason(error)];
-		return giveUp(request, folder, why.filter(Boolean).join(": "));
+		const text = why.filter(Boolean).join(": ");
+		// It was sound and did not work here: another one would not either.
+		rememberBroken(request.state, "snapshot", key, key, text);
+		return giveUp(request, folder, text);
 	}
 }
 
@@ -140,8 +164,13 @@ async function startFrom(
 }
 
 /** Why no snapshot should be made now without being asked for; null if it may. */
-export function whyNotNow({ plan, folder }: Fitting): string | null {
+export function whyNotNow({ plan, folder, key }: Fitting, { state, cache, config }: WarmRequest): string | null {
 	if (existsSync(folder)) return "there is one";
+	const known = recallBroken(state, "snapshot", key);
+	if (known) return `one failed here on ${known.at.slice(0, 10)}: ${known.why}`;
+	if (config.snapshot.diskMiB < LARGEST_MIB) return "snapshot.disk is less than one takes";
+	const { bavail, bsize } = statfsSync(cache);
+	if (bavail * bsize < SPARE_BYTES + plan.memoryMiB * MIB) return "there is little disk space left";
 	if (os.freemem() < plan.memoryMiB * MIB + SPARE_BYTES) return "this host has little memory left";
 	return null;
 }
@@ -154,7 +183,7 @@ export function whyNotNow({ plan, folder }: Fitting): string | null {
 export async function makeSnapshot(request: WarmRequest, { plan, key }: Fitting): Promise<boolean> {
 	using draft = openDraft(request.cache, key);
 	if (draft === null) return false;
-	const folder = request.instance.path("s");
+	const folder = request.instance.path(MAKER_FOLDER);
 	mkdirSync(folder, { mode: 0o700 });
 	try {
 		const owner = {
@@ -166,6 +195,7 @@ export async function makeSnapshot(request: WarmRequest, { plan, key }: Fitting)
 		const bootMs = request.config.timeouts.bootSeconds * 1000;
 		await Promise.race([saveMachine(machine, draft.folder, bootMs), rejectOn(request.signal)]);
 		draft.publish();
+		forgetBroken(request.state, "snapshot");
 		trimSnapshots(request.cache, request.config.snapshot.diskMiB);
 		return true;
 	} finally {

@@ -48,7 +48,8 @@ export async function bind(world: World, binding: Binding): Promise<void> {
 	}
 }
 
-function refuseHeldNode(world: World, node: string): void {
+/** @throws Fault */
+export function refuseHeldNode(world: World, node: string): void {
 	const holders = nodeHolders(world.files, node);
 	if (holders.length === 0) return;
 	throw new Fault(`${node} is in use`, {
@@ -103,8 +104,17 @@ async function rollBack(
 			fix: `${fix ? `${fix}; then ` : ""}\`sudo virtualghost gpu restore ${plan.gpu}\`; if that does not help, a reboot does`,
 		});
 	}
-	if (journal.nodeBefore && world.nodeOwner(journal.node)) world.giveNode(journal.node, journal.nodeBefore);
-	world.journals.remove(journal.gpu);
+	try {
+		if (journal.nodeBefore && world.nodeOwner(journal.node)) world.giveNode(journal.node, journal.nodeBefore);
+		world.journals.remove(journal.gpu);
+	} catch (error) {
+		// The first failure is still the news.
+		return new Fault(failure.message, {
+			...failure.details,
+			why: `${why ?? "?"}; every driver is back, but the journal stays: ${reason(error)}`,
+			fix: `${fix ? `${fix}; then ` : ""}\`sudo virtualghost gpu restore ${plan.gpu}\``,
+		});
+	}
 	return new Fault(failure.message, { ...failure.details, why: `${why ?? "?"}; everything was put back as it was` });
 }
 

@@ -45,11 +45,15 @@ export async function giveBack(
 	patience: Patience,
 ): Promise<RestoredCard> {
 	const { gpu, node } = journal;
-	sign(world, journal);
+	const isSigned = sign(world, journal);
 	// So that nobody opens it between the look and the write.
-	if (world.nodeOwner(node)) tryGiveNode(world, node, { uid: 0, mode: 0o600 });
+	const owner = world.nodeOwner(node);
+	if (owner) tryGiveNode(world, node, { uid: 0, mode: 0o600 });
 	const holders = await untilFree(world, node, patience);
 	if (holders.length > 0) {
+		// Nothing was given back: a binding that was meant to stay goes on as it was, and so does its owner.
+		if (owner && world.nodeOwner(node)) tryGiveNode(world, node, owner);
+		if (isSigned) trySave(world, journal);
 		return { gpu, functions: [], problem: `${node} is still in use by ${holderNames(holders)}`, void: false };
 	}
 	const functions = await restoreFunctions(world, journal.functions, lock.fd);
@@ -65,13 +69,20 @@ export async function giveBack(
 }
 
 /** From here on a dead signer means that this was cut off, whatever the journal was before. A full disk is no reason to keep the card. */
-function sign(world: World, journal: Journal): void {
+function sign(world: World, journal: Journal): boolean {
 	const helper = ownId();
-	if (!journal.kept && journal.helper.pid === helper.pid && journal.helper.startTime === helper.startTime) return;
+	if (!journal.kept && journal.helper.pid === helper.pid && journal.helper.startTime === helper.startTime) return false;
+	return trySave(world, { ...journal, kept: false, helper });
+}
+
+/** False where the disk does not take it. */
+function trySave(world: World, journal: Journal): boolean {
 	try {
-		world.journals.save({ ...journal, kept: false, helper });
+		world.journals.save(journal);
+		return true;
 	} catch (error) {
 		if (!(error instanceof Fault)) throw error;
+		return false;
 	}
 }
 

@@ -4,7 +4,7 @@
  */
 import { Fault } from "../errors.ts";
 import type { Bdf } from "./bdf.ts";
-import { type Binding, bind, problemOf, stepsOf } from "./bind.ts";
+import { type Binding, bind, problemOf, refuseHeldNode, stepsOf } from "./bind.ts";
 import { discover } from "./discover.ts";
 import { bootId, giveBack, isRestored, lockGroup, ownId } from "./give-back.ts";
 import type { HelperRequest } from "./grammar.ts";
@@ -20,9 +20,9 @@ import type { World } from "./world.ts";
 /** Does what was asked and says how it went; true if all went well. Throws only what is a defect. */
 export async function serveRequest(request: HelperRequest, uid: number, world: World, line: Line): Promise<boolean> {
 	try {
-		if (request.verb === "restore") return await restoreAll(world, request.gpu, line);
 		line.say({ hello: { protocol: 1 } });
 		if ((await line.next()) !== START) return false;
+		if (request.verb === "restore") return await restoreAll(world, request.gpu, line);
 		return request.verb === "hold"
 			? await hold(request.gpu, request.force, uid, world, line)
 			: await bindAndKeep(request.gpu, request.force, uid, world, line);
@@ -57,6 +57,8 @@ async function bindAndKeep(gpu: Bdf, force: boolean, uid: number, world: World, 
 	using lock = await takeGroup(world, gpu, force);
 	const kept = keptBinding(world, gpu);
 	if (kept !== null) {
+		// Whoever has it open keeps it open, whoever owns it then.
+		if (world.nodeOwner(kept.node)?.uid !== uid) refuseHeldNode(world, kept.node);
 		world.giveNode(kept.node, { uid, mode: 0o600 });
 		line.say({ bound: { gpu, node: kept.node, did: [`it was bound already; ${ownerOf(kept.node, uid)}`] } });
 		return true;
@@ -142,6 +144,12 @@ async function clearLeftovers(world: World, gpu: Bdf, lock: GroupLock): Promise<
 		if (found.journal.bootId !== bootId(world)) {
 			world.journals.remove(found.gpu);
 			continue;
+		}
+		if (found.journal.kept && found.gpu !== gpu) {
+			throw new Fault(`${found.gpu}, of the same IOMMU group as ${gpu}, was bound by \`gpu apply\``, {
+				why: "it is meant to stay so, and a group is one user's as a whole",
+				fix: `\`sudo virtualghost gpu restore ${found.gpu}\` gives it back; then try again`,
+			});
 		}
 		const card = await giveBack(world, found.journal, lock, { limitMs: world.patienceMs });
 		if (isRestored(card)) continue;

@@ -3,7 +3,7 @@ import { Fault, reason } from "../errors.ts";
 import { LineSplitter } from "../wire/lines.ts";
 import { type Elevation, elevation, findSituation } from "./elevate.ts";
 import type { HelperRequest } from "./grammar.ts";
-import { MESSAGE_CHARS_MAX, type Message, parseMessage } from "./messages.ts";
+import { MESSAGE_CHARS_MAX, type Message, parseMessage, START } from "./messages.ts";
 
 /** What sudo and pkexec say when they refuse is short. */
 const SAID_CHARS_MAX = 4000;
@@ -21,6 +21,8 @@ export class Helper implements AsyncDisposable {
 	#heard = Promise.withResolvers<void>();
 	/** It has spoken: nobody is asked for a password any more. */
 	#started = false;
+	/** It was told to begin: nobody knows what it has done if it ends without an answer. */
+	#toldToStart = false;
 	#ended = false;
 	#said = "";
 
@@ -80,7 +82,13 @@ export class Helper implements AsyncDisposable {
 		}
 	}
 
+	/** It has spoken: root was granted. */
+	get isHeard(): boolean {
+		return this.#started;
+	}
+
 	say(word: string): void {
+		if (word === START) this.#toldToStart = true;
 		try {
 			this.#child.stdin.write(`${word}\n`);
 			void Promise.resolve(this.#child.stdin.flush()).catch(() => {});
@@ -98,6 +106,17 @@ export class Helper implements AsyncDisposable {
 	async silence(request: HelperRequest): Promise<Fault> {
 		const code = await this.#child.exited;
 		const tail = this.#said.trim() || undefined;
+		if (this.#toldToStart) {
+			const { verb, gpu } = request;
+			return new Fault(
+				gpu === null ? "The helper that gives GPUs back has died" : `The helper for the GPU ${gpu} has died`,
+				{
+					why: `it ended with code ${code} while it was ${verb === "restore" ? "giving back" : "binding"}, so drivers may be missing`,
+					fix: `sudo virtualghost gpu restore${gpu === null ? "" : ` ${gpu}`}`,
+					tail,
+				},
+			);
+		}
 		if (this.how === "root")
 			return new Fault("The helper for the GPU ended without an answer", { why: `code ${code}`, tail });
 		const refused = this.how === "sudo" || PKEXEC_REFUSED.includes(code);

@@ -2,6 +2,7 @@
  * What the launcher and its root helper say to each other, one JSON line a message from the helper, one word a line to it.
  *
  * `hello` → `start` → `ready` (or `bound`, `failed`) → `release`, or the end of the launcher → `waiting`… → `restored`.
+ * Where it is only to give back: `hello` → `start` → `restored`.
  */
 import { z } from "zod";
 import { isBdf } from "./bdf.ts";

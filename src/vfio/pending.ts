@@ -6,7 +6,7 @@ import { type Files, hostFiles } from "./files.ts";
 import { isRestored } from "./give-back.ts";
 import { Helper } from "./helper.ts";
 import { Journals } from "./journal.ts";
-import type { RestoredCard } from "./messages.ts";
+import { type RestoredCard, START } from "./messages.ts";
 import { shown } from "./text.ts";
 
 export interface PendingJournal {
@@ -98,6 +98,7 @@ export async function restoreByHelper(
 		for (;;) {
 			const message = await helper.next(signal);
 			if (message === null) throw await helper.silence(request);
+			if ("hello" in message) helper.say(START);
 			if ("restored" in message) return message.restored;
 			if ("failed" in message) {
 				const { what, why, fix } = message.failed;

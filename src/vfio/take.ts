@@ -39,6 +39,8 @@ export interface TakeRequest {
 const MIB = 1024 * 1024;
 /** Ten functions of which each has a write that hangs. */
 const RELEASE_PATIENCE_MS = 120_000;
+/** What it said before its end is in the pipe already. */
+const LAST_WORDS_MS = 1_000;
 
 /**
  * @throws Fault listing every obstacle, each with its fix, before anything is changed; the reason of `signal` if that is aborted,
@@ -67,6 +69,7 @@ export async function takeGpu(request: TakeRequest): Promise<HeldGpu> {
 		return heldBy(helper, { ...plan, prebound: false }, request);
 	} catch (error) {
 		await helper[Symbol.asyncDispose]();
+		if (helper.isHeard) await warnOfLosses(helper, request);
 		// Ctrl+C at the question for the password ends sudo, too; that it ended is not the news then.
 		signal.throwIfAborted();
 		throw error;
@@ -102,6 +105,23 @@ export async function readiness(
 
 function faultOf({ what, why, fix }: Extract<Message, { failed: unknown }>["failed"]): Fault {
 	return new Fault(what, { why, fix });
+}
+
+/** For a helper that was hung up on: what did not come back would be lost behind the reason for that. Never throws a Fault. */
+export async function warnOfLosses(helper: Helper, { gpu, warn }: Pick<TakeRequest, "gpu" | "warn">): Promise<void> {
+	const patience = AbortSignal.timeout(LAST_WORDS_MS);
+	try {
+		for (;;) {
+			const message = await helper.next(patience);
+			if (message === null) return;
+			if ("restored" in message) checkRestored(message.restored);
+			else if ("failed" in message) throw faultOf(message.failed);
+		}
+	} catch (error) {
+		if (error instanceof Fault) warn([error.message, error.details.why, error.details.fix].filter(Boolean).join("; "));
+		else if (patience.aborted) warn(`the GPU ${gpu} is not back yet; \`virtualghost gpu list\` tells when it is`);
+		else throw error;
+	}
 }
 
 function heldWithoutHelper(plan: PassthroughPlan): HeldGpu {

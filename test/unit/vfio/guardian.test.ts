@@ -1,6 +1,6 @@
 /** The root half against a made-up machine: the order of its steps, what it refuses, and every way in which it can be cut off. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import type { HelperRequest } from "../../../src/vfio/grammar.ts";
 import { serveRequest } from "../../../src/vfio/guardian.ts";
 import type { Message } from "../../../src/vfio/messages.ts";
@@ -154,6 +154,18 @@ describe("hold", () => {
 		expect([machine.state(), existsSync(journalPath())]).toEqual([BACK, false]);
 	});
 
+	test("a journal that does not go away does not hide the first failure", async () => {
+		machine.unwilling.add("vfio-pci");
+		const world = machine.world();
+		world.journals.remove = () => {
+			throw new Error("read-only");
+		};
+		const { ok, last } = await serve(HOLD, { world });
+		expect(last).toMatchObject({ failed: { what: `vfio-pci did not take ${SOUND}` } });
+		expect(failedWhy(last)).toContain("the journal stays: read-only");
+		expect([ok, machine.state(), existsSync(journalPath())]).toEqual([false, BACK, true]);
+	});
+
 	test("an unbind that hangs in the middle: reported, the other function is back, the journal stays", async () => {
 		machine.hanging.add(`${GPU}/driver/unbind`);
 		const { ok, last } = await serve(HOLD);
@@ -242,7 +254,46 @@ describe("bind and restore", () => {
 	});
 
 	test("restore with nothing to restore", async () => {
-		expect(await serve(RESTORE)).toEqual({ ok: true, messages: [{ restored: [] }], last: { restored: [] } });
+		const messages = [{ hello: { protocol: 1 } }, { restored: [] }] as const;
+		expect(await serve(RESTORE)).toMatchObject({ ok: true, messages });
+	});
+
+	test("restore for a launcher that is gone before it said start does nothing", async () => {
+		await serve(BIND);
+		const { ok, last } = await serve(RESTORE, { words: [] });
+		expect([ok, last, machine.state()]).toEqual([false, { hello: { protocol: 1 } }, TAKEN]);
+	});
+
+	test("restore while it is in use: the binding and its node stay as they were", async () => {
+		await serve(BIND);
+		const before = journal();
+		machine.hold();
+		const { ok } = await serve(RESTORE, { world: { ...machine.world(), patienceMs: 50 } });
+		expect([ok, journal(), machine.state()]).toEqual([false, before, TAKEN]);
+		expect(machine.owners.get(NODE)).toEqual({ uid: USER, mode: 0o600 });
+	});
+
+	test("a node in use does not change hands; for its owner nothing changes anyway", async () => {
+		await serve(BIND);
+		const owner = { uid: USER + 1, mode: 0o600 };
+		machine.owners.set(NODE, owner);
+		const end = machine.hold();
+		expect((await serve(BIND)).last).toMatchObject({ failed: { what: `${NODE} is in use` } });
+		expect(machine.owners.get(NODE)).toEqual(owner);
+		end();
+		expect((await serve(BIND)).ok).toBe(true);
+		machine.hold();
+		expect((await serve(BIND)).ok).toBe(true);
+	});
+
+	test("another card of the group that was bound to stay is left so, and named", async () => {
+		await serve(BIND);
+		const other = machine.at(`/var/lib/virtualghost/vfio/${SOUND}.json`);
+		writeFileSync(other, JSON.stringify({ ...journal(), gpu: SOUND }), { mode: 0o644 });
+		rmSync(journalPath());
+		const { ok, last } = await serve(HOLD);
+		expect([ok, machine.state(), existsSync(other)]).toEqual([false, TAKEN, true]);
+		expect(last).toMatchObject({ failed: { fix: expect.stringContaining(`gpu restore ${SOUND}`) } });
 	});
 
 	test("restore twice, and where all is back already", async () => {
@@ -265,7 +316,6 @@ describe("bind and restore", () => {
 
 	test("a device that was pulled out is no failure", async () => {
 		await serve(BIND);
-		const { rmSync } = await import("node:fs");
 		rmSync(machine.at(`/sys/bus/pci/devices/${SOUND}`));
 		expect((await serve(RESTORE)).ok).toBe(true);
 		expect([machine.driver(GPU), existsSync(journalPath())]).toEqual(["nouveau", false]);

@@ -6,7 +6,7 @@ import { Fault } from "../../../src/errors.ts";
 import { type HelperRequest, helperWords } from "../../../src/vfio/grammar.ts";
 import { Helper } from "../../../src/vfio/helper.ts";
 import { type Message, RELEASE, START } from "../../../src/vfio/messages.ts";
-import { readiness, releaseNow } from "../../../src/vfio/take.ts";
+import { readiness, releaseNow, warnOfLosses } from "../../../src/vfio/take.ts";
 import { FakeMachine, GPU, NODE, SOUND } from "./fake-machine.ts";
 
 const BACK = { [GPU]: ["nouveau", null], [SOUND]: ["snd_hda_intel", null] };
@@ -92,6 +92,25 @@ test("a helper that ends without a word is explained, with its own words", async
 	expect(fault).toBeInstanceOf(Fault);
 	expect(fault.details).toMatchObject({ why: expect.stringContaining("sudo refused"), tail: "no such user" });
 	expect(fault.details.fix).toContain(`gpu apply ${GPU}`);
+});
+
+test("one that dies after it was told to start has not been refused, and the remedy is told", async () => {
+	const hello = JSON.stringify({ hello: { protocol: 1 } });
+	const script = `echo '${hello}'; read word; exit 3`;
+	const fault = await readiness(run(["/bin/sh", "-c", script]), HOLD, NEVER).catch((error) => error);
+	expect(fault.message).toBe(`The helper for the GPU ${GPU} has died`);
+	expect(fault.details).toMatchObject({
+		why: expect.stringContaining("while it was binding"),
+		fix: `sudo virtualghost gpu restore ${GPU}`,
+	});
+});
+
+test("what does not come back to one that gave up is warned of", async () => {
+	const restored = JSON.stringify({ restored: [{ gpu: GPU, functions: [], problem: "no", void: false }] });
+	const helper = run(["/bin/sh", "-c", `echo '${restored}'`]);
+	const warnings: string[] = [];
+	await warnOfLosses(helper, { gpu: GPU, warn: (text) => void warnings.push(text) });
+	expect([helper.isHeard, warnings]).toEqual([true, [expect.stringContaining(`${GPU}: no`)]]);
 });
 
 test("one that cannot be started", () => {
@@ -199,7 +218,9 @@ describe("kill -9", () => {
 		const hadJournal = existsSync(journalPath());
 		if (!hadJournal) expect(machine.state()).toEqual(BACK);
 		else expect(JSON.parse(readFileSync(journalPath(), "utf8")).functions).toHaveLength(2);
-		expect(await rest(start(RESTORE))).toMatchObject([{ restored: hadJournal ? [{ problem: null }] : [] }]);
+		const restorer = start(RESTORE);
+		restorer.say(START);
+		expect((await rest(restorer)).at(-1)).toMatchObject({ restored: hadJournal ? [{ problem: null }] : [] });
 		expect([machine.state(), existsSync(journalPath())]).toEqual([BACK, false]);
 		return hadJournal;
 	}

@@ -3,9 +3,12 @@
  * binding and giving back. Reading, the journal and the writes themselves (each a process) are real.
  */
 import {
+	closeSync,
+	constants,
 	existsSync,
 	mkdirSync,
 	mkdtempSync,
+	openSync,
 	readFileSync,
 	readlinkSync,
 	rmSync,
@@ -166,6 +169,8 @@ export class FakeMachine implements Disposable {
 	}
 
 	[Symbol.dispose](): void {
+		// A reader for a moment: without it the writes that hang would do so for ever.
+		if (existsSync(this.at("/fifo"))) closeSync(openSync(this.at("/fifo"), constants.O_RDONLY | constants.O_NONBLOCK));
 		rmSync(this.root, { recursive: true, force: true });
 	}
 }

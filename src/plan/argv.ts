@@ -6,6 +6,7 @@ import { disksArgv } from "./devices/disks.ts";
 import { gpuArgv } from "./devices/gpu.ts";
 import { inputArgv } from "./devices/input.ts";
 import { machineArgv, processArgv } from "./devices/machine.ts";
+import { portsArgv } from "./devices/ports.ts";
 import { systemArgv } from "./devices/system.ts";
 import { vsockArgv } from "./devices/vsock.ts";
 import type { MachinePlan } from "./machine-plan.ts";
@@ -14,6 +15,7 @@ export function qemuArgv(plan: MachinePlan): string[] {
 	return [
 		...processArgv(plan),
 		...machineArgv(plan),
+		...portsArgv(plan),
 		...channelsArgv(plan),
 		...disksArgv(plan),
 		...gpuArgv(plan),

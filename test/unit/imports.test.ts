@@ -12,14 +12,16 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 	"src/quick-answer.ts": [],
 	"src/interrupts.ts": ["src/errors.ts"],
 	"src/wire": [],
-	"src/config": ["src/errors.ts"],
-	"src/plan": ["src/config", "src/wire", "src/errors.ts"],
+	"src/filter": [],
+	"src/config": ["src/filter", "src/errors.ts"],
+	"src/plan": ["src/config", "src/filter", "src/wire", "src/errors.ts"],
 	"src/host": ["src/plan", "src/errors.ts"],
 	"src/vfio": ["src/config", "src/host", "src/plan", "src/wire", "src/errors.ts"],
-	"src/network": ["src/plan", "src/wire", "src/errors.ts"],
+	"src/network": ["src/filter", "src/plan", "src/wire", "src/errors.ts"],
 	"src/ssh": ["src/wire", "src/errors.ts"],
 	"src/vm": [
 		"src/config",
+		"src/filter",
 		"src/plan",
 		"src/host",
 		"src/vfio",
@@ -36,7 +38,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 	agent: ["src/wire", "package.json"],
 };
 
-const PURE = ["src/plan", "src/config", "src/wire"];
+const PURE = ["src/plan", "src/config", "src/filter", "src/wire"];
 
 const files = [...new Bun.Glob("{src,agent}/**/*.ts").scanSync(ROOT)].sort();
 const importsOf = (text: string) =>

@@ -12,7 +12,7 @@ export interface Policy {
 	/** `internet`: public addresses; `host`: whatever the host reaches, its 127.0.0.1 behind the gateway included. */
 	readonly mode: "internet" | "host";
 	readonly rules: readonly Rule[];
-	/** For the host's loopback, as `--allow 127.0.0.1:80` or `[::1]:80` opens it; their prefixes are not looked at. */
+	/** For the host's loopback, as `--allow 127.0.0.1:80` or `[::1]:80` opens it; of their prefixes only the family counts. */
 	readonly loopback: readonly Rule[];
 	/** The host's own addresses and the networks that its cards are in. */
 	readonly own: readonly Prefix[];
@@ -92,7 +92,7 @@ function judgeIpv4(policy: Policy, bytes: Uint8Array, at: number, size: number):
 	if (protocol === PROTOCOL.icmp ? bytes[load] !== ICMP_ECHO : port === null) return "drop";
 	if (NEVER_IPV4.some((each) => isInside(each, bytes, to))) return "drop";
 	if (isInside(LINK_BYTES.network, bytes, to)) {
-		if (isInside(LINK_BYTES.gateway, bytes, to)) return judgeLoopback(policy, port);
+		if (isInside(LINK_BYTES.gateway, bytes, to)) return judgeLoopback(policy, 4, port);
 		return judgeDns(policy, bytes, to, protocol, port, load, loadBytes);
 	}
 	return judgeAddress(policy, bytes, to, 4, port);
@@ -138,7 +138,7 @@ function judgeIpv6(policy: Policy, bytes: Uint8Array, at: number, size: number):
 	if (!isInside(LINK_BYTES.network6, bytes, from)) return "drop";
 	if (NEVER_IPV6.some((each) => isInside(each, bytes, to))) return "drop";
 	if (isInside(LINK_BYTES.network6, bytes, to)) {
-		return isInside(LINK_BYTES.gateway6, bytes, to) ? judgeLoopback(policy, port) : "refuse";
+		return isInside(LINK_BYTES.gateway6, bytes, to) ? judgeLoopback(policy, 16, port) : "refuse";
 	}
 	return judgeAddress(policy, bytes, to, 16, port);
 }
@@ -167,8 +167,10 @@ function portOf(bytes: Uint8Array, protocol: number, load: number, size: number)
 	}
 }
 
-function judgeLoopback(policy: Policy, port: number | null): Verdict {
-	const mine = policy.loopback.filter((rule) => rule.port === null || rule.port === port);
+function judgeLoopback(policy: Policy, family: 4 | 16, port: number | null): Verdict {
+	const mine = policy.loopback.filter(
+		(rule) => rule.prefix.bytes.length === family && (rule.port === null || rule.port === port),
+	);
 	const exact = mine.some((rule) => rule.port !== null) ? mine.filter((rule) => rule.port !== null) : mine;
 	if (exact.some((rule) => rule.action === "deny")) return "refuse";
 	return policy.mode === "host" || exact.length > 0 ? "pass" : "refuse";

@@ -18,6 +18,15 @@ export interface Rule {
 const NAME =
 	/^(?=.{1,253}$)(?!\d+(\.\d+)*$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*$/i;
 
+const LOOPBACK = ["127.0.0.0/8", "::1"].map(parsePrefix).filter((prefix) => prefix !== null);
+
+/** Whether a rule for this prefix speaks of the host's loopback; `0.0.0.0/0` does not. */
+export function isLoopback(prefix: Prefix): boolean {
+	return LOOPBACK.some(
+		(each) => each.bytes.length === prefix.bytes.length && prefix.bits >= each.bits && isInside(each, prefix.bytes),
+	);
+}
+
 /** `HOST`, `HOST:PORT`, `[IPv6]:PORT`; HOST is a name, an address or `address/bits`. Null for anything else. */
 export function parseRule(text: string): RuleText | null {
 	const bracketed = /^\[([^\]]+)\](?::(\d{1,5}))?$/.exec(text);

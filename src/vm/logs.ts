@@ -23,6 +23,8 @@ export const LOG_FILE = {
 	qemu: "qemu.log",
 	/** vhost-device-vsock's output. */
 	vsock: "vsock.log",
+	/** passt's output, and the packet filter's. */
+	network: "network.log",
 } as const;
 
 /** A log file starts over (the older part goes to `<name>.old`) at this size, so that a guest cannot fill the disk. */

@@ -32,6 +32,11 @@ test("showConfig", () => {
 	  [display]
 	  backend = "auto"                                      # default
 
+	  [network]
+	  mode = "internet"                                     # default
+	  #allow = none                                         # default
+	  #deny = none                                          # default
+
 	  [snapshot]
 	  auto = true                                           # default
 	  disk = 4096                                           # default

@@ -142,6 +142,8 @@ describe("rules", () => {
 	test("the host's loopback opens behind the gateway, and no rule for a network opens it", () => {
 		const open = { ...internet, rules: [rule("allow", "10.0.0.0/8")], loopback: [rule("allow", "127.0.0.1:8080")] };
 		expect([8080, 8081, 53].map((port) => toTcp(open, LINK.gateway, port))).toEqual(["pass", "refuse", "refuse"]);
+		expect(toTcp(open, LINK.gateway6, 8080)).toBe("refuse");
+		expect(toTcp({ ...open, loopback: [rule("allow", "[::1]:80")] }, LINK.gateway6, 80)).toBe("pass");
 		expect(toTcp({ ...open, loopback: [] }, LINK.gateway, 8080)).toBe("refuse");
 		expect(toTcp(open, "10.1.2.3")).toBe("pass");
 	});

@@ -89,4 +89,6 @@ function connect(
 		from.pause();
 		to.once("drain", () => from.resume());
 	});
+	// It was paused while passt was greeted.
+	from.resume();
 }

@@ -1,5 +1,6 @@
 /** Starts what carries the guest's traffic: passt, and the packet filter before it, each a process of its own. docs/decisions/network.md */
 import { lookup } from "node:dns/promises";
+import { readFileSync } from "node:fs";
 import os from "node:os";
 import { z } from "zod";
 import type { Config } from "../config/schema.ts";
@@ -102,7 +103,9 @@ function passtArgv(policy: PolicyText): string[] {
 		addresses?.some(({ address, family }) => family === "IPv6" && isGlobal(address)),
 	);
 	// The host's resolver is behind one address; the other ways that passt has to the host itself are closed.
-	const argv = ["--foreground", "--quiet", "--fd", String(PASST_FD), "--dns-forward", LINK.dns, "--dns", LINK.dns];
+	const argv = ["--foreground", "--fd", String(PASST_FD), "--dns", LINK.dns];
+	const resolver = findResolver();
+	if (resolver !== null) argv.push("--dns-forward", LINK.dns, "--dns-host", resolver);
 	argv.push(
 		"--search",
 		"none",
@@ -118,6 +121,18 @@ function passtArgv(policy: PolicyText): string[] {
 	if (!needsLoopback(makePolicy(policy, []))) return [...argv, "--no-map-gw"];
 	argv.push("--map-host-loopback", LINK.gateway);
 	return hasIpv6 ? [...argv, "--map-host-loopback", LINK.gateway6] : argv;
+}
+
+/** The host's first name server; passt takes it from there by itself only where it also tells the guest its address. */
+function findResolver(): string | null {
+	let text: string;
+	try {
+		text = readFileSync("/etc/resolv.conf", "utf8");
+	} catch {
+		return null;
+	}
+	const servers = [...text.matchAll(/^\s*nameserver\s+(\S+)/gm)].map((match) => match[1] ?? "");
+	return servers.find((server) => parseAddress(server)?.length === 4) ?? null;
 }
 
 function isGlobal(address: string): boolean {

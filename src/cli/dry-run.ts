@@ -8,6 +8,7 @@ import { decide, inheritedChannels } from "../plan/decide.ts";
 import type { Channel, MachinePlan } from "../plan/machine-plan.ts";
 import { recallFallback } from "../vm/boot.ts";
 import { credentialPaths } from "../vm/credentials.ts";
+import { MACHINE_FOLDER } from "../vm/instance-record.ts";
 import type { Context } from "./context.ts";
 import { findHost } from "./host.ts";
 import { chooseQemu, imagePaths, keyOfHost } from "./open-run.ts";
@@ -41,7 +42,7 @@ export function dryRun(
 			report: { detail: () => {} },
 		}),
 		passthrough: plannedFunctions({ config, host, force: flags.force }),
-		instanceFolder,
+		instanceFolder: `${instanceFolder}/${MACHINE_FOLDER}`,
 		channels: host.platform === "win32" ? tcpPlaceholders() : inheritedChannels(),
 		credentialFiles: credentialPaths(instanceFolder),
 	});

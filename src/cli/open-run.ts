@@ -2,8 +2,12 @@
 import { accessSync, constants } from "node:fs";
 import type { Config } from "../config/schema.ts";
 import { EXIT, Fault, reason } from "../errors.ts";
+import { type CageFinding, findCage } from "../host/cage.ts";
+import { forbidCoreDumps } from "../host/limits.ts";
 import { embeddedQemu, externalQemu, type FoundQemu } from "../host/qemu.ts";
+import { type CageFacts, whyNoCage } from "../plan/cage.ts";
 import type { HostFacts, ImagePaths } from "../plan/facts.ts";
+import { isPassthrough } from "../plan/gpu.ts";
 import { decideNetwork, networkLabel, networkWarning } from "../plan/network.ts";
 import { COMMIT, VERSION } from "../version.ts";
 import { assetPath, type Embedded, ensureAssets } from "../vm/assets.ts";
@@ -118,6 +122,13 @@ export function keyOfHost(context: Context, config: Config, qemuVersion: string)
 	return hostKey(qemuVersion, `${VERSION} ${COMMIT ?? ""}`, [...images, ...own].join(" "));
 }
 
+/** One layer of several: without it QEMU still runs under its own seccomp filter, which is why it is no warning. */
+function tellCage({ cage, why }: CageFinding, config: Config, report: Report): CageFacts | null {
+	const refusal = cage === null ? why : isPassthrough(config) ? whyNoCage({ gpu: "vfio" }) : null;
+	report.detail(refusal === null ? `cage: ${why}` : `cage: none, QEMU sees this host's files (${refusal})`);
+	return cage;
+}
+
 export interface PreparedRun extends AsyncDisposable {
 	readonly request: WarmRequest;
 	readonly instance: Instance;
@@ -132,6 +143,7 @@ export async function prepareRun(
 	signal: AbortSignal,
 ): Promise<PreparedRun> {
 	await using scope = new AsyncDisposableStack();
+	forbidCoreDumps();
 	checkOwnImages(config);
 	for (const warning of checkDrivers(config, context.embedded)) report.warn(warning);
 	const { directories, embedded } = context;
@@ -162,6 +174,7 @@ export async function prepareRun(
 		headless,
 		passthrough,
 		env: context.env,
+		cage: tellCage(findCage(qemu.facts, context.env), config, report),
 		policy: await resolvePolicy(config.network),
 		state: directories.state,
 		cache: directories.cache,

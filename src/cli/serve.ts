@@ -1,5 +1,6 @@
 /** What a running launcher does for others: answers its command socket, forwards published ports, keeps its record. */
 import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { Fault } from "../errors.ts";
 import type { Interrupts } from "../interrupts.ts";
 import { networkLabel } from "../plan/network.ts";
@@ -57,7 +58,7 @@ export async function serve(
 				return {};
 			case "screenshot": {
 				if (machine.plan.gpu === "none") throw new Fault("This machine has no screen");
-				const path = instance.path(`${INSTANCE_FILE.screen}-${crypto.randomUUID()}.png`);
+				const path = join(instance.machineFolder, `${INSTANCE_FILE.screen}-${crypto.randomUUID()}.png`);
 				const picture = await grabScreen(machine, () => shared.get(), `${path}.qemu`, "png");
 				writeFileSync(path, picture, { mode: 0o600 });
 				return { path };

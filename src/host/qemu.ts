@@ -1,6 +1,7 @@
 /** Finds the QEMU to run and works out how it is started: the embedded bundle, or one of the user's. */
 import { existsSync, readFileSync, realpathSync } from "node:fs";
-import { basename, join } from "node:path";
+import { homedir } from "node:os";
+import { basename, dirname, join } from "node:path";
 import { EXIT, Fault, reason } from "../errors.ts";
 import { type Arch, type BundleVersions, isAtLeast, type QemuFacts } from "../plan/facts.ts";
 import { hostGlibcVersion } from "./libc.ts";
@@ -47,6 +48,8 @@ export function embeddedQemu(folder: string, bundle: BundleVersions): FoundQemu 
 			dataFolder: join(folder, "share"),
 			vsockDaemon: start("vhost-device-vsock"),
 			passt: start("passt"),
+			bwrap: start("bwrap"),
+			folders: [folder],
 			virgl: true,
 		},
 		env: { ...bundleEnvironment(folder), QEMU_MODULE_DIR: join(folder, "modules") },
@@ -100,6 +103,8 @@ export function externalQemu(wish: string | null, arch: Arch): FoundQemu {
 			dataFolder: null,
 			vsockDaemon: findHelper("vhost-device-vsock"),
 			passt: findHelper("passt"),
+			bwrap: null,
+			folders: foldersOf(path),
 			virgl: hasDevice(path, "virtio-gpu-gl-pci"),
 		},
 		env: {},
@@ -137,6 +142,22 @@ function findInSystem(name: string): string | null {
 	const windows = `C:\\Program Files\\qemu\\${name}.exe`;
 	const places = process.platform === "win32" ? [windows] : [`/opt/homebrew/bin/${name}`, `/usr/local/bin/${name}`];
 	return places.find((path) => existsSync(path)) ?? null;
+}
+
+/** An installation of one's own: `PREFIX/bin/qemu…` with all of PREFIX, a build folder with all that is in it. */
+function foldersOf(path: string): string[] {
+	let real: string;
+	try {
+		real = realpathSync(path);
+	} catch {
+		return [];
+	}
+	if (real.startsWith("/usr/")) return [];
+	const folder = dirname(real);
+	const prefix = basename(folder) === "bin" ? dirname(folder) : folder;
+	// A home folder is not QEMU's to read.
+	const isOwn = prefix !== "/" && prefix !== homedir() && dirname(prefix) !== "/";
+	return [...new Set([path, real, ...(isOwn ? [prefix] : [])])];
 }
 
 function findHelper(name: string): string[] | null {

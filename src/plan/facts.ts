@@ -54,6 +54,10 @@ export interface QemuFacts {
 	readonly vsockDaemon: readonly string[] | null;
 	/** How passt is started, or null where there is none. */
 	readonly passt: readonly string[] | null;
+	/** How bubblewrap is started, or null where the bundle has none. */
+	readonly bwrap: readonly string[] | null;
+	/** What it reads besides the system's own folders. */
+	readonly folders: readonly string[];
 	/** Whether it has virtio-gpu-gl-pci. */
 	readonly virgl: boolean;
 }

@@ -43,7 +43,10 @@ export function decideNetwork(
 	});
 }
 
-function whyNoFilter(host: Pick<HostFacts, "platform">, qemu: Pick<QemuFacts, "version" | "passt">): string | null {
+export function whyNoFilter(
+	host: Pick<HostFacts, "platform">,
+	qemu: Pick<QemuFacts, "version" | "passt">,
+): string | null {
 	if (host.platform !== "linux")
 		return `passt, which keeps the guest to the internet, does not run on ${host.platform}`;
 	if (!isAtLeast(qemu.version, STREAM_SINCE)) return `QEMU ${qemu.version} is older than ${STREAM_SINCE}`;

@@ -7,6 +7,7 @@ import { childEnvironment } from "../host/child-environment.ts";
 import type { FoundQemu } from "../host/qemu.ts";
 import { rejectOn } from "../interrupts.ts";
 import { findFreePort } from "../network/tcp.ts";
+import type { CageFacts } from "../plan/cage.ts";
 import { decide, type RunFacts } from "../plan/decide.ts";
 import type { HostFacts, ImagePaths } from "../plan/facts.ts";
 import { describe, type EarlyFailure, type Fallback, isDisplayFailure, nextAttempt } from "../plan/fallback.ts";
@@ -17,7 +18,7 @@ import type { Graphics } from "./guest-watch.ts";
 import { recallBroken, rememberBroken } from "./host-memory.ts";
 import type { Instance } from "./instance.ts";
 import type { RunLogs } from "./logs.ts";
-import { Machine } from "./machine.ts";
+import { Machine, type MachineParts } from "./machine.ts";
 
 export interface BootRequest {
 	readonly config: Config;
@@ -31,6 +32,8 @@ export interface BootRequest {
 	/** PCI functions of the host's that the guest gets. */
 	readonly passthrough?: readonly string[];
 	readonly env: Readonly<Record<string, string | undefined>>;
+	/** Null where this host has none. */
+	readonly cage: CageFacts | null;
 	/** What the guest may reach. */
 	readonly policy: PolicyText | null;
 	/** State folder, and the key under which a broken accelerator is remembered. */
@@ -58,7 +61,7 @@ export async function boot(request: BootRequest): Promise<Machine> {
 			headless: request.headless,
 			passthrough: request.passthrough ?? [],
 			fallback,
-			instanceFolder: request.instance.folder,
+			instanceFolder: request.instance.machineFolder,
 			channels: channels.planned,
 			credentialFiles: request.credentials.files,
 			contextIdsTaken: taken["context-id"],
@@ -69,10 +72,11 @@ export async function boot(request: BootRequest): Promise<Machine> {
 			plan,
 			qemu: request.qemu.facts,
 			env: childEnvironment(request.env, request.qemu.env),
-			instance: request.instance,
+			...ownerOf(request),
 			logs: request.logs,
 			keys: request.credentials.keys,
 			policy: request.policy,
+			cage: request.cage,
 			channels: channels.source,
 		});
 		const failure = await firstSignOfLife(machine, silenceMs(plan, request.config), request.signal);
@@ -126,6 +130,11 @@ export function settle(request: BootRequest, machine: Machine, broken: readonly 
 function tellNoNetwork({ report, logs }: BootRequest, why: string): void {
 	report.warn(`the guest has no network (${why})`);
 	logs.note(`no network: ${why}`);
+}
+
+/** Whose processes and sockets the machine's are. */
+export function ownerOf({ instance }: BootRequest): Pick<MachineParts, "instance"> {
+	return { instance: { folder: instance.machineFolder, adopt: (pid) => instance.adopt(pid) } };
 }
 
 /** In QEMU's own range. */

@@ -22,6 +22,9 @@ export const INSTANCE_FILE = {
 	screen: "screen",
 } as const;
 
+/** In an instance's folder: what QEMU and its helpers see of it, their sockets; keys and the launcher's own socket are not there. */
+export const MACHINE_FOLDER = "q";
+
 /** In an instance's folder: sockets of the machine that is made into a snapshot beside it. */
 export const MAKER_FOLDER = "s";
 

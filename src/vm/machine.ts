@@ -5,6 +5,7 @@ import { Fault } from "../errors.ts";
 import type { PolicyText } from "../filter/policy.ts";
 import { openTransport } from "../network/transport.ts";
 import { qemuArgv } from "../plan/argv.ts";
+import { type CageFacts, cagedQemu, cagedVsockDaemon, whyNoCage } from "../plan/cage.ts";
 import type { QemuFacts } from "../plan/facts.ts";
 import type { EarlyFailure } from "../plan/fallback.ts";
 import type { MachinePlan } from "../plan/machine-plan.ts";
@@ -24,10 +25,12 @@ export interface MachineParts {
 	readonly qemu: QemuFacts;
 	/** Complete environment of QEMU and its helper. */
 	readonly env: Readonly<Record<string, string>>;
-	/** Whose sockets and processes these are. */
+	/** Whose sockets and processes these are; the folder is all that they see of it. */
 	readonly instance: Pick<Instance, "folder" | "adopt">;
 	readonly logs: RunLogs;
 	readonly keys: RunKeys;
+	/** Null where this host has none. */
+	readonly cage: CageFacts | null;
 	/** What the guest may reach; null where it reaches nothing, and where nobody filters. */
 	readonly policy: PolicyText | null;
 	/** Opens the three channels: descriptors on Unix, a listener for QEMU to connect to on Windows. */
@@ -110,7 +113,7 @@ export class Machine implements AsyncDisposable {
 		}
 		const { control } = parts.plan;
 		if (control.kind === "unix") scope.defer(() => rmSync(control.path, { force: true }));
-		const argv = [...parts.qemu.command, ...qemuArgv(parts.plan)];
+		const argv = inCage(parts, [...parts.qemu.command, ...qemuArgv(parts.plan)]);
 		parts.logs.note(`starting ${JSON.stringify(argv)}`);
 		// Opened before QEMU starts, so that they are closed after it has ended.
 		const log = scope.use(parts.logs.open("qemu"));
@@ -239,6 +242,11 @@ function startChild(
 	return child;
 }
 
+function inCage({ cage, plan, qemu, instance }: MachineParts, argv: readonly string[]): readonly string[] {
+	if (cage === null || whyNoCage(plan) !== null) return argv;
+	return cagedQemu(cage, plan, qemu, argv, instance.folder);
+}
+
 /** Null where QEMU needs nobody for its network. */
 function openNetwork(parts: MachineParts, scope: AsyncDisposableStack): StartedNetwork | null {
 	const { plan, qemu, policy } = parts;
@@ -266,7 +274,9 @@ async function startVsockDaemon(
 		`--uds-path=${control.vsockPath}`,
 		`--tx-buffer-size=${VSOCK_TX_BUFFER_BYTES}`,
 	];
-	const child = startChild(parts, argv, log, 0, scope);
+	const { cage, qemu, instance } = parts;
+	const caged = cage === null ? argv : cagedVsockDaemon(cage, qemu, argv, instance.folder);
+	const child = startChild(parts, caged, log, 0, scope);
 	await appears(control.socket, parts.instance.folder, child);
 	if (!existsSync(control.socket)) {
 		throw new Fault("vhost-device-vsock did not start", { log: log.path, tail: parts.logs.tail("vsock") });

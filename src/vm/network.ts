@@ -1,6 +1,6 @@
 /** Starts what carries the guest's traffic: passt, and the packet filter before it, each a process of its own. docs/decisions/network.md */
 import { lookup } from "node:dns/promises";
-import { readFileSync } from "node:fs";
+import { closeSync, readFileSync } from "node:fs";
 import os from "node:os";
 import { z } from "zod";
 import type { Config } from "../config/schema.ts";
@@ -10,6 +10,8 @@ import { LINK } from "../filter/link.ts";
 import { makePolicy, needsLoopback, type PolicyText } from "../filter/policy.ts";
 import { isPublicIpv6 } from "../filter/reserved.ts";
 import { parseRule } from "../filter/rules.ts";
+import { adoptSocket } from "../network/adopt.ts";
+import { greetPasst } from "../network/passt-greeting.ts";
 import { openSocketPair } from "../network/socket-pair.ts";
 import { LineSplitter } from "../wire/lines.ts";
 import type { LogFile } from "./logs.ts";
@@ -23,6 +25,8 @@ const PASST_FD = 3;
 /** Nothing of the user's; our own program wants a home, which it does not look into. */
 const NO_ENVIRONMENT = { HOME: "/nonexistent" };
 const STATUS_CHARS_MAX = 1000;
+/** It takes some 30 ms. */
+const PASST_ANSWER_MS = 5_000;
 
 export const filterOrderSchema = z.object({
 	mode: z.enum(["internet", "host"]),
@@ -77,6 +81,31 @@ export function startNetwork({ passt, policy, log }: NetworkOrder): StartedNetwo
 			await carrier[Symbol.asyncDispose]();
 		},
 	};
+}
+
+/** Null if passt carries traffic on this host, else why not. For `doctor`. */
+export async function whyNoPasst(passt: readonly string[]): Promise<string | null> {
+	const { fds } = openSocketPair();
+	const child = Bun.spawn([...passt, ...passtArgv({ mode: "internet", allow: [], deny: [] })], {
+		env: NO_ENVIRONMENT,
+		stdio: ["ignore", "ignore", "pipe", fds[1]],
+	});
+	closeSync(fds[1]);
+	const socket = adoptSocket(fds[0]);
+	const timer = setTimeout(() => child.kill("SIGKILL"), PASST_ANSWER_MS);
+	try {
+		const ended = child.exited.then((code) => Promise.reject(new Error(`passt ended with ${code}`)));
+		await Promise.race([greetPasst(socket), ended]);
+		return null;
+	} catch (error) {
+		child.kill("SIGKILL");
+		const said = (await new Response(child.stderr).text()).trim().split("\n").at(-1) ?? "";
+		return said.slice(0, 200) || reason(error);
+	} finally {
+		clearTimeout(timer);
+		socket.destroy();
+		child.kill("SIGKILL");
+	}
 }
 
 async function outcomeOf(filter: Child, carrier: Child): Promise<string | null> {

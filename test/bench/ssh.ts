@@ -50,7 +50,7 @@ function writeConfig(): void {
 		["agent", AGENT_VSOCK_PORT],
 		["sshd", SSHD_VSOCK_PORT],
 	] as const) {
-		const proxy = `${process.execPath} ${join(import.meta.dir, "vsock-proxy.ts")} ${join(machine.folder, "vsock")} ${port}`;
+		const proxy = `${process.execPath} ${join(import.meta.dir, "vsock-proxy.ts")} ${join(machine.folder, "q/vsock")} ${port}`;
 		const lines = [
 			"User ghost",
 			`ProxyCommand ${proxy}`,

@@ -73,6 +73,7 @@ export async function openInside(
 		env: sandbox.env,
 		// The verb that filters is in the built binary only.
 		policy: null,
+		cage: null,
 		state,
 		hostKey: "",
 		report: { warn: () => {}, stage: () => {}, detail: () => {} },

@@ -4,12 +4,13 @@ import os from "node:os";
 import { join } from "node:path";
 import { Fault, reason } from "../../errors.ts";
 import { childEnvironment } from "../../host/child-environment.ts";
+import { lowerPriority } from "../../host/limits.ts";
 import { rejectOn } from "../../interrupts.ts";
 import { decide, inheritedChannels, type RunFacts } from "../../plan/decide.ts";
 import { isDisplayFailure } from "../../plan/fallback.ts";
 import type { MachinePlan } from "../../plan/machine-plan.ts";
 import { snapshotShape, whyNoSnapshot } from "../../plan/snapshot.ts";
-import { type BootRequest, randomMac, recallFallback, settle } from "../boot.ts";
+import { type BootRequest, ownerOf, randomMac, recallFallback, settle } from "../boot.ts";
 import { openInheritedChannels } from "../channels.ts";
 import { forgetBroken, recallBroken, rememberBroken } from "../host-memory.ts";
 import { MAKER_FOLDER } from "../instance-record.ts";
@@ -56,7 +57,7 @@ export function findFitting(request: WarmRequest): Fitting | { readonly why: str
 		headless: request.headless,
 		passthrough: request.passthrough ?? [],
 		fallback: recallFallback(request),
-		instanceFolder: request.instance.folder,
+		instanceFolder: request.instance.machineFolder,
 		channels: inheritedChannels(),
 		credentialFiles: [],
 	});
@@ -96,7 +97,7 @@ export async function bootWarm(request: WarmRequest): Promise<Machine | null> {
 	const inode = statSync(folder).ino;
 	request.report.detail(`snapshot: ${key}`);
 	const machine = await startFrom(request, fitting.plan, join(folder, SNAPSHOT_FILE.ram), "restore", {
-		instance: request.instance,
+		...ownerOf(request),
 		logs: request.logs,
 	});
 	try {
@@ -161,6 +162,7 @@ async function startFrom(
 		...owner,
 		keys: request.credentials.keys,
 		policy: request.policy,
+		cage: request.cage,
 		channels: channels.source,
 	});
 }
@@ -193,7 +195,7 @@ export async function makeSnapshot(request: WarmRequest, { plan, key }: Fitting)
 			logs: request.logs.inside("snapshot"),
 		};
 		await using machine = await startFrom(request, plan, join(draft.folder, SNAPSHOT_FILE.ram), "make", owner);
-		os.setPriority(machine.child.pid, NICENESS);
+		lowerPriority(machine.child.pid, NICENESS);
 		const bootMs = request.config.timeouts.bootSeconds * 1000;
 		await Promise.race([saveMachine(machine, draft.folder, bootMs), rejectOn(request.signal)]);
 		draft.publish();

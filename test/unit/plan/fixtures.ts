@@ -41,6 +41,8 @@ export const embedded: QemuFacts = {
 	dataFolder: "/cache/qemu/share",
 	vsockDaemon: ["/cache/qemu/bin/vhost-device-vsock"],
 	passt: ["/cache/qemu/bin/passt"],
+	bwrap: ["/cache/qemu/bin/bwrap"],
+	folders: ["/cache/qemu"],
 	virgl: true,
 };
 
@@ -51,6 +53,8 @@ export const external: QemuFacts = {
 	dataFolder: null,
 	vsockDaemon: null,
 	passt: null,
+	bwrap: null,
+	folders: [],
 	virgl: true,
 };
 

@@ -24,6 +24,8 @@ const TEST_PACKAGES = {
 	"openssh-client": "/usr/bin/ssh",
 	rsync: "/usr/bin/rsync",
 	git: "/usr/bin/git",
+	// A namespace that plays the internet.
+	iproute2: "/usr/sbin/ip",
 	// What the guest has, for the unit tests of `cp`.
 	"openssh-sftp-server": "/usr/lib/openssh/sftp-server",
 	// xmessage, for the error dialog.

@@ -140,7 +140,8 @@ function caged({ command }: CageFacts, argv: readonly string[], sight: Sight): s
 		...bind("--ro-bind-try", sight.read),
 		...bind("--bind-try", sight.write),
 		...bind("--dev-bind-try", sight.devices),
-		...["--chdir", "/", "--"],
+		// What holds all this together takes no files.
+		...["--remount-ro", "/", "--chdir", "/", "--"],
 		...argv,
 	];
 }

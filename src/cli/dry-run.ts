@@ -51,7 +51,9 @@ export function dryRun(
 		print(`${JSON.stringify({ argv, env: qemu.env, plan }, null, 2)}\n`);
 		return EXIT.ok;
 	}
-	printError("virtualghost: the launcher adds descriptors 3 to 5, sockets and credential files when it starts this\n");
+	printError(
+		"virtualghost: the launcher adds descriptors 3 to 6, sockets, credential files and a cage (bubblewrap) when it starts this\n",
+	);
 	const variables = Object.entries(qemu.env).map(([name, value]) => `${name}=${shellQuote(value)}`);
 	print(`${[...variables, ...argv.map(shellQuote)].join(" ")}\n`);
 	return EXIT.ok;

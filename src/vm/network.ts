@@ -146,7 +146,8 @@ function passtArgv(policy: PolicyText): string[] {
 		LINK.gateway,
 	);
 	if (hasIpv6) argv.push("--address", LINK.address6, "--gateway", LINK.gateway6);
-	else argv.push("--ipv4-only");
+	// On a host that is offline passt would go by rules of its own; the loopback card is always there, and binds it to nothing.
+	else argv.push("--ipv4-only", "--interface", "lo");
 	if (!needsLoopback(makePolicy(policy, []))) return [...argv, "--no-map-gw"];
 	argv.push("--map-host-loopback", LINK.gateway);
 	return hasIpv6 ? [...argv, "--map-host-loopback", LINK.gateway6] : argv;

@@ -3,9 +3,8 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { type CageFacts, cagedProbe, type DisplayDoor } from "../plan/cage.ts";
 import type { QemuFacts } from "../plan/facts.ts";
+import { PRIVILEGED_PATH } from "./user-namespaces.ts";
 
-/** A distribution's own may be allowed what no other program is (Ubuntu's AppArmor profile names it by this path). */
-const SYSTEM_BWRAP = "/usr/bin/bwrap";
 /** It takes some 20 ms. */
 const TIMEOUT_MS = 5_000;
 
@@ -20,7 +19,9 @@ type Environment = Readonly<Record<string, string | undefined>>;
 /** Tries the bundle's bubblewrap, then the system's. */
 export function findCage(qemu: QemuFacts, env: Environment): CageFinding {
 	if (process.platform !== "linux") return { cage: null, why: `there are no namespaces on ${process.platform}` };
-	const candidates = [qemu.bwrap, existsSync(SYSTEM_BWRAP) ? [SYSTEM_BWRAP] : null].filter((each) => each !== null);
+	const candidates = [qemu.bwrap, existsSync(PRIVILEGED_PATH.bwrap) ? [PRIVILEGED_PATH.bwrap] : null].filter(
+		(each) => each !== null,
+	);
 	let why = "bubblewrap is not installed";
 	for (const command of candidates) {
 		const problem = tryCage(command, qemu);

@@ -5,6 +5,7 @@ import { basename, dirname, join } from "node:path";
 import { EXIT, Fault, reason } from "../errors.ts";
 import { type Arch, type BundleVersions, isAtLeast, type QemuFacts } from "../plan/facts.ts";
 import { hostGlibcVersion } from "./libc.ts";
+import { areNamespacesRestricted, PRIVILEGED_PATH } from "./user-namespaces.ts";
 
 /** CVE-2026-3886 and others in virtio-gpu are fixed from here on. */
 const SAFE_VERSION = "11.0";
@@ -47,7 +48,7 @@ export function embeddedQemu(folder: string, bundle: BundleVersions): FoundQemu 
 			version: bundle.version,
 			dataFolder: join(folder, "share"),
 			vsockDaemon: start("vhost-device-vsock"),
-			passt: start("passt"),
+			passt: allowedPasst() ?? start("passt"),
 			bwrap: start("bwrap"),
 			folders: [folder],
 			virgl: true,
@@ -142,6 +143,11 @@ function findInSystem(name: string): string | null {
 	const windows = `C:\\Program Files\\qemu\\${name}.exe`;
 	const places = process.platform === "win32" ? [windows] : [`/opt/homebrew/bin/${name}`, `/usr/local/bin/${name}`];
 	return places.find((path) => existsSync(path)) ?? null;
+}
+
+/** The system's, where ours would not be allowed to lock itself in. */
+function allowedPasst(): string[] | null {
+	return areNamespacesRestricted() && existsSync(PRIVILEGED_PATH.passt) ? [PRIVILEGED_PATH.passt] : null;
 }
 
 /** An installation of one's own: `PREFIX/bin/qemu…` with all of PREFIX, a build folder with all that is in it. */

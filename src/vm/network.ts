@@ -10,6 +10,7 @@ import { LINK } from "../filter/link.ts";
 import { makePolicy, needsLoopback, type PolicyText } from "../filter/policy.ts";
 import { isPublicIpv6 } from "../filter/reserved.ts";
 import { parseRule } from "../filter/rules.ts";
+import { areNamespacesRestricted } from "../host/user-namespaces.ts";
 import { adoptSocket } from "../network/adopt.ts";
 import { greetPasst } from "../network/passt-greeting.ts";
 import { openSocketPair } from "../network/socket-pair.ts";
@@ -115,8 +116,13 @@ async function outcomeOf(filter: Child, carrier: Child): Promise<string | null> 
 		for (const line of lines.push(bytes)) if (isReady(line)) resolve(null);
 	});
 	void filter.exited.then((code) => resolve(`the packet filter ended with ${code}`));
-	void carrier.exited.then((code) => resolve(`passt ended with ${code}`));
+	void carrier.exited.then((code) => resolve(`passt ended with ${code}${hint()}`));
 	return await promise;
+}
+
+function hint(): string {
+	if (!areNamespacesRestricted()) return "";
+	return ": AppArmor forbids user namespaces here; install the package passt, whose profile allows them";
 }
 
 function isReady(line: string): boolean {

@@ -1,7 +1,7 @@
 /** Judges how a machine ended. Pure: the exit code tells the truth because every way of ending is told apart here. */
 import { Fault } from "../errors.ts";
 import { isAtLeast } from "../plan/facts.ts";
-import { OPENGL_MIN } from "../wire/names.ts";
+import { NOTHING_DRAWN_STATUS, OPENGL_MIN } from "../wire/names.ts";
 import type { Graphics, SessionEnd } from "./guest-watch.ts";
 import type { Ending } from "./machine.ts";
 
@@ -32,6 +32,14 @@ export function judgeEnding(facts: EndingFacts): Fault | null {
 			why: `a client in the guest gets OpenGL ${version || "of no kind"} from "${renderer}", and ${OPENGL_MIN} is needed`,
 			fix: "use --gpu auto, which draws in software then",
 			log,
+		});
+	}
+	if (session && !session.terminalWasUp && session.status === `exited ${NOTHING_DRAWN_STATUS}`) {
+		return new Fault("The terminal shows nothing on the GPU that was asked for", {
+			why: session.log.match(/^virtualghost: (nothing was drawn .*)$/m)?.[1],
+			fix: "use --gpu auto, which draws in software then",
+			log,
+			tail: session.log.trim(),
 		});
 	}
 	if (session && !session.terminalWasUp) {

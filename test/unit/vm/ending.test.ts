@@ -48,6 +48,12 @@ test("everything else is told, never 0", () => {
 		message: "The terminal did not start",
 		details: { tail: "no GL" },
 	});
+	const silent = { ...session, status: "exited 79", log: "a\nvirtualghost: nothing was drawn within 30 s\n" };
+	expect(judgeEnding({ ...good, session: silent })).toMatchObject({
+		message: "The terminal shows nothing on the GPU that was asked for",
+		details: { why: "nothing was drawn within 30 s" },
+	});
+	expect(judge({ session: { ...silent, terminalWasUp: true } })).toBeNull();
 	expect(judge({ session: { ...session, result: "core-dump", terminalWasUp: true } })).toBe(
 		"The session in the guest crashed",
 	);

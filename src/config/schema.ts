@@ -216,6 +216,16 @@ const HOST_KEYS = [
 		env: "VIRTUALGHOST_BOOT_TIMEOUT",
 		flag: "boot-timeout",
 	}),
+	row(integer({ min: 0, max: 3600, unit: "seconds", placeholder: "seconds" }), {
+		section: "timeouts",
+		name: "hung",
+		field: "hungSeconds",
+		default: 30,
+		doc: "Seconds after which a guest without any sign of life is ended; 0 never does",
+		detail: "Below 15 there is hardly time to ask. A machine that is paused or suspended is left alone.",
+		env: "VIRTUALGHOST_HUNG_TIMEOUT",
+		flag: "hung-timeout",
+	}),
 ] as const;
 
 /** In the order of the example file and of `--help`. Keys of one section stand together. */

@@ -57,6 +57,21 @@ export function judgeEnding(facts: EndingFacts): Fault | null {
 		});
 	}
 	if (facts.fatal) return new Fault("The guest could not start", { why: facts.fatal, log, tail: facts.serialTail });
+	if (facts.trouble === "hung") {
+		return new Fault("The guest does not answer any more and was ended", {
+			why: "neither its agent nor its kernel gave a sign of life",
+			fix: "--hung-timeout gives it more time, 0 all the time there is",
+			log,
+			tail: facts.serialTail,
+		});
+	}
+	if (facts.trouble === "internal-error") {
+		return new Fault("The guest's processor stopped by an error and cannot go on", {
+			why: "QEMU reports an internal error of the virtual processor",
+			log,
+			tail: facts.qemuTail || facts.serialTail,
+		});
+	}
 	if (facts.panicked) return new Fault("The guest's kernel panicked", { log, tail: facts.serialTail });
 	if (facts.exitCode !== 0) {
 		return new Fault(`QEMU ended with ${describeExit(facts.exitCode)}`, { log, tail: facts.qemuTail });

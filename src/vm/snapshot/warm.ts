@@ -160,6 +160,7 @@ async function startFrom(
 		...owner,
 		keys: request.credentials.keys,
 		channels: channels.source,
+		hungMs: request.config.timeouts.hungSeconds * 1000,
 	});
 }
 

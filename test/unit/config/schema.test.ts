@@ -18,7 +18,7 @@ const DEFAULTS: Config = {
 	qemu: { binary: null },
 	snapshot: { auto: true, diskMiB: 4096 },
 	logs: { keep: 10 },
-	timeouts: { bootSeconds: 300 },
+	timeouts: { bootSeconds: 300, hungSeconds: 30 },
 };
 
 function loadText(text: string): Config {
@@ -75,7 +75,8 @@ describe("rows", () => {
 		  --snapshot-disk <size>  Disk space that snapshots may take; those used least recently go first [default: 4G]
 		  --qemu <path>  qemu-system program to use instead of the embedded one [default: the embedded QEMU]
 		  --logs-keep <runs>  Number of past runs whose logs are kept [default: 10]
-		  --boot-timeout <seconds>  Seconds the guest may take to come up [default: 300]"
+		  --boot-timeout <seconds>  Seconds the guest may take to come up [default: 300]
+		  --hung-timeout <seconds>  Seconds after which a guest without any sign of life is ended; 0 never does [default: 30]"
 		`);
 	});
 });

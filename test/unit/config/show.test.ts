@@ -44,6 +44,7 @@ test("showConfig", () => {
 
 	  [timeouts]
 	  boot = 300                                            # default
+	  hung = 30                                             # default
 	  "
 	`);
 });

@@ -5,6 +5,7 @@ const good: EndingFacts = {
 	exitCode: 0,
 	shutdown: "guest-shutdown",
 	panicked: false,
+	trouble: null,
 	session: { event: "session-ended", result: "success", status: "exited 0", terminalWasUp: true, log: "" },
 	graphics: null,
 	alive: true,
@@ -59,6 +60,8 @@ test("everything else is told, never 0", () => {
 	);
 	expect(judge({ session: null, fatal: "no root disk" })).toBe("The guest could not start");
 	expect(judge({ panicked: true })).toBe("The guest's kernel panicked");
+	expect(judge({ trouble: "hung", exitCode: 137 })).toBe("The guest does not answer any more and was ended");
+	expect(judge({ trouble: "internal-error" })).toBe("The guest's processor stopped by an error and cannot go on");
 	expect(judge({ exitCode: 137, shutdown: null })).toBe("QEMU ended with signal 9");
 	expect(judge({ exitCode: 1, shutdown: null })).toBe("QEMU ended with exit code 1");
 	expect(judge({ shutdown: "guest-reset", session: null })).toBe("The guest crashed and was reset");

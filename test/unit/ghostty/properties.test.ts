@@ -52,8 +52,8 @@ const FOOT_LINE = new RegExp(
 		// Fonts: names whose pattern characters are escaped, a size, at most a style.
 		String.raw`^font(-bold|-italic|-bold-italic)?=(((\\-|[^\\:/\p{C}-])+:size=${NUMBER}(:style=(\\-|[^\\:/,\p{C}-])+)?),?)+$`,
 		String.raw`^(pad=\d+x\d+|bold-text-in-bright=yes|lines=\d+|hide-when-typing=(yes|no)|blink=(yes|no))$`,
-		String.raw`^style=(block|hollow|beam|underline)$`,
-		String.raw`^color=[0-9a-f]{6} [0-9a-f]{6}$`,
+		"^style=(block|hollow|beam|underline)$",
+		"^color=[0-9a-f]{6} [0-9a-f]{6}$",
 		String.raw`^(background|foreground|regular[0-7]|bright[0-7]|\d{1,3}|selection-(fore|back)ground)=[0-9a-f]{6}$`,
 	].join("|"),
 	"u",

@@ -6,7 +6,8 @@ import { chooseTheme } from "../../../src/ghostty/theme.ts";
 import { collectFiles, HOME, readerOf, THEME_FOLDERS } from "./cases.ts";
 
 const MAIN = `${HOME}/.config/ghostty/config`;
-const reduced = (text: string, options: ReduceOptions = {}) => writeConfig(reduce(collectFiles({ [MAIN]: text }), options));
+const reduced = (text: string, options: ReduceOptions = {}) =>
+	writeConfig(reduce(collectFiles({ [MAIN]: text }), options));
 const themeOf = (text: string) => ({ path: "/t", lines: [{ key: "background", value: text, number: 1 }] });
 
 describe("wishes of one run", () => {
@@ -22,14 +23,17 @@ describe("wishes of one run", () => {
 	});
 
 	test("a theme of the configuration lies under its own colours", () => {
-		const files = { [MAIN]: "background = #111111\ntheme = T", [`${THEME_FOLDERS[1]}/T`]: "background=#222222\nforeground=#333333" };
+		const files = {
+			[MAIN]: "background = #111111\ntheme = T",
+			[`${THEME_FOLDERS[1]}/T`]: "background=#222222\nforeground=#333333",
+		};
 		expect(writeConfig(reduce(collectFiles(files)))).toBe("background = #111111\nforeground = #333333\n");
 	});
 
 	test("trust colours tint the background that is there, each word in another way", () => {
 		const tinted = (["none", "internet", "host"] as const).map((trust) => reduced("background = #000000", { trust }));
 		expect(tinted).toEqual(["background = #061e0d\n", "background = #281d02\n", "background = #2a0609\n"]);
-		expect(reduced("", { trust: "host" })).toBe("background = #492a31\n");
+		expect(reduced("", { trust: "host" })).toBe("background = #492831\n");
 		expect(reduced("background = #000000", { trust: null })).toBe("background = #000000\n");
 	});
 });
@@ -48,7 +52,12 @@ test("themes for light and dark", () => {
 });
 
 test("a theme's name opens no other folder, and its path only what the reader gives", () => {
-	const options = { reader: readerOf({ "/x/y": "a=b" }), home: HOME, themeFolders: THEME_FOLDERS, scheme: "dark" as const };
+	const options = {
+		reader: readerOf({ "/x/y": "a=b" }),
+		home: HOME,
+		themeFolders: THEME_FOLDERS,
+		scheme: "dark" as const,
+	};
 	expect(openTheme("/x/y", options)).toMatchObject({ path: "/x/y" });
 	expect(openTheme("/x/z", options)).toEqual({ why: "there is no /x/z" });
 	expect(openTheme("Some Name", options)).toEqual({ name: "Some Name" });

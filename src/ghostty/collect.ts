@@ -48,7 +48,8 @@ export interface CollectOptions {
 	readonly home: string;
 	/** Folders with themes by name, the most important first. */
 	readonly themeFolders: readonly string[];
-	readonly scheme: Scheme;
+	/** Asked only where a theme has two halves. */
+	readonly scheme: () => Scheme;
 }
 
 export const INCLUDED_FILES_MAX = 32;

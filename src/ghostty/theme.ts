@@ -3,7 +3,7 @@
 export type Scheme = "light" | "dark";
 
 /** The theme for this scheme: a name or a path, or null for what Ghostty would not take either. */
-export function chooseTheme(value: string, scheme: Scheme): string | null {
+export function chooseTheme(value: string, scheme: () => Scheme): string | null {
 	if (!/(^|,)\s*(light|dark)\s*:/.test(value)) return value === "" ? null : value;
 	const halves = new Map<string, string>();
 	for (const part of value.split(",")) {
@@ -12,7 +12,7 @@ export function chooseTheme(value: string, scheme: Scheme): string | null {
 		halves.set(match[1], match[2]);
 	}
 	// Ghostty takes a pair only if it is whole.
-	return halves.size === 2 ? (halves.get(scheme) ?? null) : null;
+	return halves.size === 2 ? (halves.get(scheme()) ?? null) : null;
 }
 
 /** Names of Ghostty's themes: "Catppuccin Mocha", "3024 Night", "Builtin Tango (Light)", "iTerm2 Dark+". Never a path. */

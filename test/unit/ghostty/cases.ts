@@ -57,5 +57,5 @@ export function readerOf(files: Readonly<Record<string, string>>): ConfigReader 
 export function collectFiles(files: Case["files"], options: Partial<CollectOptions> = {}): Collected {
 	const mains = MAINS.filter((path) => path in files);
 	const reader = readerOf(files);
-	return collect({ reader, mains, home: HOME, themeFolders: THEME_FOLDERS, scheme: "dark", ...options });
+	return collect({ reader, mains, home: HOME, themeFolders: THEME_FOLDERS, scheme: () => "dark", ...options });
 }

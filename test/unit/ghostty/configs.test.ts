@@ -10,7 +10,7 @@ const GOLDEN = join(import.meta.dir, "golden");
 
 test.each(CASE_NAMES)("%s", (name) => {
 	const { files, scheme, fonts } = readCase(name);
-	const reduced = reduce(collectFiles(files, { scheme }));
+	const reduced = reduce(collectFiles(files, { scheme: () => scheme }));
 	const foot = toFoot(reduced, { hasFont: (family) => family === "DejaVu Sans Mono" || fonts.includes(family) });
 	const dropped = reduced.dropped.map(({ key, where, why }) => `${where}: ${key}: ${why}\n`).join("");
 	const parts = [writeConfig(reduced), foot.text, `${foot.notShown.join("\n")}\n`, dropped];

@@ -165,7 +165,7 @@ describe("any text at all", () => {
 					reader: readerOf({ [THEME]: text }),
 					home: HOME,
 					themeFolders: THEME_FOLDERS,
-					scheme: "dark",
+					scheme: () => "dark",
 				});
 				if ("why" in theme) throw new Error(theme.why);
 				for (const { key } of reduce({ files: [], theme: null, dropped: [] }, { theme }).settings)
@@ -202,7 +202,7 @@ test("includes end, stay inside, and are read once", () => {
 					return { kind: "text", id: `${path}${read.length % 3}`, text };
 				},
 			};
-			const options = { reader, home: HOME, themeFolders: [], scheme: "dark" as const };
+			const options = { reader, home: HOME, themeFolders: [], scheme: () => "dark" as const };
 			const { files } = collect({ ...options, mains: [MAIN] });
 			expect(files.length).toBeLessThanOrEqual(INCLUDED_FILES_MAX);
 			for (const path of read) expect(path).toStartWith(`${HOME}/`);

@@ -48,7 +48,7 @@ test("themes for light and dark", () => {
 		["light:A,dark:", "light", null],
 		["light:A,other:B", "light", null],
 	] as const)
-		expect([value, chooseTheme(value, scheme)]).toEqual([value, chosen]);
+		expect([value, chooseTheme(value, () => scheme)]).toEqual([value, chosen]);
 });
 
 test("a theme's name opens no other folder, and its path only what the reader gives", () => {
@@ -56,7 +56,7 @@ test("a theme's name opens no other folder, and its path only what the reader gi
 		reader: readerOf({ "/x/y": "a=b" }),
 		home: HOME,
 		themeFolders: THEME_FOLDERS,
-		scheme: "dark" as const,
+		scheme: () => "dark" as const,
 	};
 	expect(openTheme("/x/y", options)).toMatchObject({ path: "/x/y" });
 	expect(openTheme("/x/z", options)).toEqual({ why: "there is no /x/z" });

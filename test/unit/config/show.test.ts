@@ -32,6 +32,13 @@ test("showConfig", () => {
 	  [display]
 	  backend = "auto"                                      # default
 
+	  [terminal]
+	  ghostty-config = "auto"                               # default
+	  #theme = none                                         # default
+	  #font-size = none                                     # default
+	  host-fonts = true                                     # default
+	  trust-colours = "off"                                 # default
+
 	  [snapshot]
 	  auto = true                                           # default
 	  disk = 4096                                           # default

@@ -11,12 +11,13 @@ import { recallBroken } from "../vm/host-memory.ts";
 import { whyNoPasst } from "../vm/network.ts";
 import { listSnapshots } from "../vm/snapshot/store.ts";
 import { type Context, loadContextConfig } from "./context.ts";
+import { explainTerminal } from "./doctor-terminal.ts";
 import { findRoutes } from "./gpu-routes.ts";
 import { chooseQemu, keyOfHost } from "./open-run.ts";
 import { print } from "./output.ts";
 import { stripControls } from "./terminal-text.ts";
 
-interface Finding {
+export interface Finding {
 	readonly topic: string;
 	/** `ok`; `slow` or `no` say that something better is possible or missing. */
 	readonly verdict: "ok" | "slow" | "no";
@@ -32,17 +33,20 @@ export async function doctor(context: Context, flags: { json: boolean }): Promis
 	const qemu = chooseQemu(config, context, host).facts;
 	const broken = recallBroken(context.directories.state, "accelerator", keyOfHost(context, config, qemu.version));
 	const snapshots = snapshotFinding(context, config.snapshot.diskMiB);
+	const terminal = explainTerminal(context, config);
 	const layers = [sandbox(host), cage(qemu, context), await network(host, qemu)];
-	const findings = [qemuFinding(qemu), ...accelerators(host, broken), control(host, qemu), ...layers, snapshots];
+	const machine = [qemuFinding(qemu), ...accelerators(host, broken), control(host, qemu)];
+	const findings = [...machine, ...layers, snapshots, terminal.finding];
 	const graphics = findRoutes(context);
 	if (flags.json) {
-		print(`${JSON.stringify({ findings, graphics }, null, 2)}\n`);
+		print(`${JSON.stringify({ findings, graphics, ghostty: terminal.ghostty }, null, 2)}\n`);
 		return EXIT.ok;
 	}
 	const lines = findings.map(({ topic, verdict, text }) => `${topic.padEnd(12)} ${verdict.padEnd(9)} ${text}`);
 	for (const { name, verdict, why, unlock } of graphics.routes) {
 		lines.push(`${`gpu ${name}`.padEnd(12)} ${verdict.padEnd(9)} ${why}${unlock === null ? "" : `; try: ${unlock}`}`);
 	}
+	lines.push(...terminal.lines);
 	print(stripControls(`${lines.join("\n")}\n`));
 	return EXIT.ok;
 }

@@ -17,6 +17,7 @@ import { openDriverPack, requireSameKernel } from "../vm/driver-pack.ts";
 import { hostKey } from "../vm/host-memory.ts";
 import { Instance } from "../vm/instance.ts";
 import { RunLogs } from "../vm/logs.ts";
+import { type Look, writeLook } from "../vm/look.ts";
 import type { Machine } from "../vm/machine.ts";
 import type { AssetName } from "../vm/manifest.ts";
 import { resolvePolicy } from "../vm/network.ts";
@@ -35,6 +36,8 @@ export interface RunWishes {
 	readonly cold?: boolean;
 	/** PCI functions that were taken from the host for this guest. */
 	readonly passthrough?: readonly string[] | undefined;
+	/** Of the terminal; null for the image's own. */
+	readonly look: Look | null;
 }
 
 export interface OpenRun extends AsyncDisposable {
@@ -67,7 +70,7 @@ export function chooseQemu(config: Config, context: Context, host: HostFacts): F
 	return externalQemu(config.qemu.binary, host.arch);
 }
 
-export function imagePaths(config: Config, context: Context): ImagePaths {
+export function imagePaths(config: Config, context: Context, look: Look | null): ImagePaths {
 	const { manifest } = context.embedded;
 	if (!manifest) {
 		throw new Fault("This build carries no kernel and no system", {
@@ -82,6 +85,7 @@ export function imagePaths(config: Config, context: Context): ImagePaths {
 		root: config.vm.rootfs ?? embedded("root"),
 		guest: embedded("guest"),
 		drivers: config.gpu.driverPack,
+		look: look?.path ?? null,
 	};
 }
 
@@ -138,7 +142,7 @@ export interface PreparedRun extends AsyncDisposable {
 /** Everything that a machine needs before it can be started. @throws Fault; nothing is left behind then */
 export async function prepareRun(
 	context: Context,
-	{ config, host, headless, name, passthrough = [] }: RunWishes,
+	{ config, host, headless, name, passthrough = [], look }: RunWishes,
 	report: Report,
 	signal: AbortSignal,
 ): Promise<PreparedRun> {
@@ -158,6 +162,7 @@ export async function prepareRun(
 		(name, done, total) => report.progress(`extracting ${name}`, done, total),
 		signal,
 	);
+	if (look !== null) writeLook(look);
 	const qemu = chooseQemu(config, context, host);
 	if (qemu.warning) report.warn(qemu.warning);
 	const network = decideNetwork(config, host, qemu.facts);
@@ -167,7 +172,7 @@ export async function prepareRun(
 		config,
 		host,
 		qemu,
-		images: imagePaths(config, context),
+		images: imagePaths(config, context, look),
 		instance,
 		credentials: makeCredentials(instance),
 		logs,

@@ -216,7 +216,12 @@ export function createParser(
 		.recommendCommands()
 		.exitProcess(false)
 		.fail((message, error) => {
-			throw error ?? new Fault(message, { fix: "virtualghost --help shows what there is", exitCode: EXIT.usage });
+			// yargs' own errors, such as that of a flag without its value, are words for the user too.
+			if (error && error.name !== "YError") throw error;
+			throw new Fault(message || error.message, {
+				fix: "virtualghost --help shows what there is",
+				exitCode: EXIT.usage,
+			});
 		});
 }
 

@@ -15,6 +15,8 @@ export interface ValueKind<T> {
 	readonly choices: readonly string[] | null;
 	/** The value is a path that `load.ts` makes absolute. */
 	readonly isPath: boolean;
+	/** Where only some of the values are paths: which. */
+	readonly isPathText?: (text: string) => boolean;
 	/** The value is an array; its flag may be given more than once. */
 	readonly isList?: boolean;
 	/** Completes "expected …". */
@@ -176,6 +178,28 @@ export function path(): ValueKind<string> {
 			.min(1, { error: "the path is empty", abort: true })
 			.refine((value) => !value.includes("\0"), { error: "the path has a NUL character in it" }),
 		fromText: (text) => text,
+	};
+}
+
+/** One of a few words, else a path. */
+export function wordOrPath(words: readonly string[]): ValueKind<string> {
+	return {
+		...path(),
+		type: "string with a word or a path",
+		placeholder: `${words.join("|")}|path`,
+		expected: `${words.join(", ")}, or a path as a string`,
+		isPathText: (text) => !words.includes(text),
+	};
+}
+
+/** A name, or a path: what has a folder in it. */
+export function nameOrPath(): ValueKind<string> {
+	return {
+		...path(),
+		type: "string with a name or a path",
+		placeholder: "name|path",
+		expected: "a name, or a path as a string",
+		isPathText: (text) => /^~|[/\\]/.test(text) && !/^\s*(light|dark)\s*:/.test(text),
 	};
 }
 

@@ -153,7 +153,8 @@ function readFlags({ flags, cwd }: ConfigSources): Reading {
 }
 
 function finish({ row, folder }: Candidate, value: ConfigValue, { home }: ConfigSources): ConfigValue {
-	return row.isPath && typeof value === "string" ? expandPath(value, { home, folder }) : value;
+	const isPath = row.isPath && typeof value === "string" && (row.isPathText?.(value) ?? true);
+	return isPath ? expandPath(value, { home, folder }) : value;
 }
 
 /** A variable or a flag names the key already. */

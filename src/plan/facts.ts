@@ -77,6 +77,8 @@ export interface ImagePaths {
 	readonly guest: string;
 	/** The driver pack, or null without one. */
 	readonly drivers: string | null;
+	/** The terminal's look, a tar archive; null for the image's own. */
+	readonly look: string | null;
 }
 
 /** `[major, minor, patch]` of "11.1.3"; missing parts count as 0. */

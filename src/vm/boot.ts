@@ -78,6 +78,7 @@ export async function boot(request: BootRequest): Promise<Machine> {
 			policy: request.policy,
 			cage: request.cage,
 			channels: channels.source,
+			hungMs: request.config.timeouts.hungSeconds * 1000,
 		});
 		const failure = await firstSignOfLife(machine, silenceMs(plan, request.config), request.signal);
 		// Closed by the user before it had started: the caller sees that it has ended.

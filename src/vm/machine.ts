@@ -3,7 +3,7 @@ import { existsSync, rmSync, watch } from "node:fs";
 import type { Duplex } from "node:stream";
 import { Fault } from "../errors.ts";
 import type { PolicyText } from "../filter/policy.ts";
-import { openTransport } from "../network/transport.ts";
+import { isAnswered, openTransport } from "../network/transport.ts";
 import { qemuArgv } from "../plan/argv.ts";
 import { type CageFacts, cagedQemu, cagedVsockDaemon, whyNoCage } from "../plan/cage.ts";
 import type { QemuFacts } from "../plan/facts.ts";
@@ -13,6 +13,7 @@ import { GuestSession } from "../ssh/client.ts";
 import type { KeyPair, RunKeys } from "../ssh/keys.ts";
 import { encodeIdentity, type Identity } from "../wire/identity.ts";
 import { AGENT_VSOCK_PORT } from "../wire/names.ts";
+import { GuestGuard, patienceOf, type Trouble } from "./guest-guard.ts";
 import { GuestWatch, type Stage } from "./guest-watch.ts";
 import type { Instance } from "./instance.ts";
 import type { LogFile, RunLogs } from "./logs.ts";
@@ -35,6 +36,8 @@ export interface MachineParts {
 	readonly policy: PolicyText | null;
 	/** Opens the three channels: descriptors on Unix, a listener for QEMU to connect to on Windows. */
 	readonly channels: ChannelSource;
+	/** A guest that gives no sign of life for so long is ended; 0 for never. */
+	readonly hungMs: number;
 }
 
 /** How QEMU's three connections reach this process. */
@@ -51,6 +54,8 @@ export interface Ending {
 	/** Reason in QMP's SHUTDOWN event: guest-shutdown, guest-reset, host-qmp-quit, … */
 	readonly shutdown: string | null;
 	readonly panicked: boolean;
+	/** Why the launcher has ended it, where nobody asked for that. */
+	readonly trouble: Trouble | null;
 }
 
 /**
@@ -60,6 +65,8 @@ export interface Ending {
  */
 const VSOCK_TX_BUFFER_BYTES = 28 * 1024;
 const VSOCK_DAEMON_TIMEOUT_MS = 10_000;
+/** For QEMU to follow "quit"; one that hangs itself follows KILL. */
+const QUIT_MS = 1_000;
 
 export class Machine implements AsyncDisposable {
 	readonly plan: MachinePlan;
@@ -78,6 +85,7 @@ export class Machine implements AsyncDisposable {
 	readonly #qemuLogStart: number;
 	#shutdown: string | null = null;
 	#panicked = false;
+	#trouble: Trouble | null = null;
 
 	private constructor(
 		parts: MachineParts,
@@ -99,9 +107,10 @@ export class Machine implements AsyncDisposable {
 		this.qmp = new Qmp(qmp);
 		this.qmp.on("event", (event) => this.#note(event));
 		this.guest = new GuestWatch({ serial, events }, logs.serial);
+		this.#guard(parts.hungMs);
 		this.ended = child.exited.then((exitCode) => {
 			parts.logs.note(`QEMU ended with ${exitCode} (${this.#shutdown ?? "no word of a shutdown"})`);
-			return { exitCode, shutdown: this.#shutdown, panicked: this.#panicked };
+			return { exitCode, shutdown: this.#shutdown, panicked: this.#panicked, trouble: this.#trouble };
 		});
 	}
 
@@ -123,6 +132,28 @@ export class Machine implements AsyncDisposable {
 		network?.handedOver();
 		const streams = await parts.channels.streams(child);
 		return new Machine(parts, child, streams, logs, network?.outcome ?? Promise.resolve(null), scope.move());
+	}
+
+	#guard(hungMs: number): void {
+		const guard = new GuestGuard(
+			{
+				qmp: this.qmp,
+				isAlive: () => this.guest.has("kernel"),
+				answers: (timeoutMs) => isAnswered(this.plan.control, AGENT_VSOCK_PORT, timeoutMs),
+				note: (text) => this.logs.note(text),
+			},
+			patienceOf(hungMs),
+		);
+		this.guest.onAlive = () => guard.beat();
+		void guard.trouble.then((trouble) => this.#giveUp(trouble));
+		void this.child.exited.then(() => guard[Symbol.dispose]());
+	}
+
+	async #giveUp(trouble: Trouble): Promise<void> {
+		this.#trouble = trouble;
+		this.logs.note(`the guest is beyond help: ${trouble}`);
+		this.qmp.execute("quit").catch(() => {});
+		if (!(await this.child.exitsWithin(QUIT_MS))) this.child.kill("SIGKILL");
 	}
 
 	#note(event: QmpEvent): void {

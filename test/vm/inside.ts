@@ -65,6 +65,7 @@ export async function openInside(
 			root: path("root"),
 			guest: path("guest"),
 			drivers: null,
+			look: null,
 		},
 		instance,
 		credentials: makeCredentials(instance),

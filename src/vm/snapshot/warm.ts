@@ -164,6 +164,7 @@ async function startFrom(
 		policy: request.policy,
 		cage: request.cage,
 		channels: channels.source,
+		hungMs: request.config.timeouts.hungSeconds * 1000,
 	});
 }
 

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { shellQuote } from "../../../src/plan/argv.ts";
 import { keyval } from "../../../src/plan/devices/keyval.ts";
+import { snapshotShape } from "../../../src/plan/snapshot.ts";
 import { argvLines, configOf, embedded, external, linux, macos, planOf, tcpChannels, windows } from "./fixtures.ts";
 
 test("Linux, KVM, virgl in an SDL window (X11)", () => {
@@ -190,6 +191,19 @@ test("a driver pack is a third disk, and the initramfs is told to wait for it", 
 	`);
 	const serials = withPack?.flatMap((line) => /serial=(vg-\w+)/.exec(line)?.[1] ?? []);
 	expect(serials).toEqual(["vg-root", "vg-guest", "vg-drivers"]);
+});
+
+test("the terminal's look is a disk of its own, and belongs to the snapshot", () => {
+	const plan = planOf(linux, embedded);
+	const withLook = { ...plan, images: { ...plan.images, look: "/cache/looks/0123.tar" } };
+	expect(argvLines(withLook).filter((line) => !argvLines(plan).includes(line))).toMatchInlineSnapshot(`
+	  [
+	    "-blockdev driver=raw,node-name=look,read-only=on,file.driver=file,file.filename=/cache/looks/0123.tar",
+	    "-device virtio-blk-pci,drive=look,serial=vg-look",
+	    "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 virtualghost.gpu=virgl virtualghost.gpu-fallback=software virtualghost.look=disk",
+	  ]
+	`);
+	expect(snapshotShape(withLook, {})).not.toBe(snapshotShape(plan, {}));
 });
 
 test("Linux, an external QEMU that is too old to end with its parent", () => {

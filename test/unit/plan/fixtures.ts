@@ -64,6 +64,7 @@ export const images: ImagePaths = {
 	root: "/c/root",
 	guest: "/c/guest",
 	drivers: null,
+	look: null,
 };
 
 export const tcpChannels: MachinePlan["channels"] = {

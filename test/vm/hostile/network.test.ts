@@ -29,7 +29,7 @@ const PROBES: readonly Probe[] = [
 	{ name: "the internet, IPv4", place: "internet", lines: [`tcp ${INTERNET.ipv4} ${PORT}`] },
 	{ name: "the internet, IPv6", place: "internet6", lines: [`tcp ${INTERNET.ipv6} ${PORT}`] },
 	{ name: "the internet, a frame made by hand", place: "internet", lines: raws(["plain"], INTERNET.ipv4) },
-	{ name: "ping to the internet", place: null, lines: [`ping ${INTERNET.ipv4}`] },
+	{ name: "the internet, the same by IPv6", place: "internet6", lines: raws(["plain"], INTERNET.ipv6) },
 	{ name: "a name, by the host's resolver", place: null, lines: [`dns-udp ${query(1)}`] },
 	{ name: "a zone transfer from the host's resolver", place: null, lines: [`dns-udp ${query(252)}`] },
 	{ name: "TCP to the host's resolver", place: null, lines: ["dns-tcp"] },

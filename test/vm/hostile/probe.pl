@@ -7,7 +7,7 @@ use IO::Select;
 
 my $card = (grep { !/^(lo|control0)$/ } map { s{.*/}{}r } glob("/sys/class/net/*"))[0];
 
-sub read_file { open my $f, "<", $_[0] or return ""; local $/; my $text = <$f>; chomp $text; $text }
+sub read_line { open my $f, "<", $_[0] or return ""; my $line = <$f>; chomp $line; $line }
 
 sub connect_to {
 	my ($address, $family, $seconds) = @_;
@@ -79,7 +79,7 @@ sub ipv6 {
 sub raw {
 	my ($kind, $destination, $port) = @_;
 	my ($mac) = `ip neigh show 10.0.2.2 dev $card` =~ /lladdr (\S+)/ or return "no gateway";
-	my $ethernet = join "", map { pack "H*", s/://gr } $mac, read_file("/sys/class/net/$card/address");
+	my $ethernet = join "", map { pack "H*", s/://gr } $mac, read_line("/sys/class/net/$card/address");
 	my $is4 = $destination !~ /:/;
 	my ($own) = $is4 ? "10.0.2.15" : `ip -6 addr show dev $card scope global` =~ m{inet6 (\S+)/};
 	my $from = inet_pton($is4 ? AF_INET : AF_INET6, $own // "fd76:6768:6f73::15");
@@ -97,8 +97,10 @@ sub raw {
 		vlan => sub { $type = 0x8100; pack("nn", 1, 0x0800) . ipv4($from, $to, $syn) },
 	);
 	socket(my $s, 17, SOCK_RAW, 0) or return "no socket: $!";
-	my $link = pack("SnlSCCa8", 17, 0, read_file("/sys/class/net/$card/ifindex"), 0, 0, 6, "");
-	send($s, $ethernet . pack("n", $type) . $_, 0, $link) for $make{$kind}->();
+	my $link = pack("SnlSCCa8", 17, 0, read_line("/sys/class/net/$card/ifindex"), 0, 0, 6, "");
+	for my $packet ($make{$kind}->()) {
+		send($s, $ethernet . pack("n", $type) . $packet, 0, $link) or return "not sent: $!";
+	}
 	return "sent";
 }
 

@@ -23,8 +23,6 @@ export interface RunFacts {
 	readonly credentialFiles: readonly string[];
 	/** A port on 127.0.0.1 that was free a moment ago, for QEMU to listen on; without it QEMU takes any. */
 	readonly controlPort?: number;
-	/** Of the guest's network card: drawn for each machine. */
-	readonly networkMac?: string;
 	/** How many vsock context ids were somebody else's already; another number gives another id. */
 	readonly contextIdsTaken?: number;
 }
@@ -68,7 +66,6 @@ export function decide(
 		display,
 		control: decideControl(config, host, qemu, run, reasons),
 		network,
-		networkMac: run.networkMac ?? NETWORK_MAC,
 		networkFd: NETWORK_FD,
 		channels: run.channels,
 		images,
@@ -202,8 +199,6 @@ function guestCid(instanceFolder: string, taken: number): number {
 
 /** Behind the three channels. */
 const NETWORK_FD = 6;
-/** In QEMU's own range, like the control card's. */
-const NETWORK_MAC = "52:54:00:76:68:01";
 
 /** Three inherited sockets on descriptors 3, 4 and 5, in the order in which `vm/process.ts` opens them. */
 export function inheritedChannels(): MachinePlan["channels"] {

@@ -38,6 +38,8 @@ export interface HostFacts {
 	readonly display: DisplayFact;
 	/** Null where nobody has asked: it takes a process of its own, and only a window with OpenGL needs it. */
 	readonly gl: GlFact | null;
+	/** Whether it has an IPv6 address that may lead somewhere. */
+	readonly ipv6: boolean;
 	/** Whether the kernel's vhost-vsock can be used by this user. */
 	readonly kernelVsock: { readonly usable: boolean; readonly why: string };
 }

@@ -44,8 +44,6 @@ export interface MachinePlan {
 	readonly display: Display;
 	readonly control: Control;
 	readonly network: Network;
-	/** Of the guest's network card. */
-	readonly networkMac: string;
 	/** Where QEMU finds the socket of a filtered network. */
 	readonly networkFd: number;
 	readonly channels: { readonly qmp: Channel; readonly serial: Channel; readonly events: Channel };

@@ -9,7 +9,7 @@ export type Network =
 	/** There is no card. */
 	| { readonly kind: "none" }
 	/** passt, behind the packet filter, at the other end of an inherited socket. */
-	| { readonly kind: "filtered"; readonly mode: PolicyText["mode"]; readonly rules: number }
+	| { readonly kind: "filtered"; readonly mode: PolicyText["mode"]; readonly ipv6: boolean }
 	/** QEMU's own user network: everything that the host reaches (`--network host` where there is no passt). */
 	| { readonly kind: "open" }
 	/** The same, closed: a card that leads nowhere, where the internet was wished and cannot be had safely. */
@@ -21,11 +21,10 @@ const STREAM_SINCE = "7.2";
 /** @throws Fault where rules are given that nobody would keep */
 export function decideNetwork(
 	config: Config,
-	host: Pick<HostFacts, "platform">,
+	host: Pick<HostFacts, "platform" | "ipv6">,
 	qemu: Pick<QemuFacts, "version" | "passt">,
 ): Network {
 	const { mode, allow, deny } = config.network;
-	const rules = (allow?.length ?? 0) + (deny?.length ?? 0);
 	if (mode === "none") {
 		if (!allow?.length) return { kind: "none" };
 		throw new Fault("--allow opens nothing with --network none", {
@@ -34,7 +33,7 @@ export function decideNetwork(
 		});
 	}
 	const why = whyNoFilter(host, qemu);
-	if (why === null) return { kind: "filtered", mode, rules };
+	if (why === null) return { kind: "filtered", mode, ipv6: host.ipv6 };
 	if (mode === "internet" && !allow?.length) return { kind: "closed", why };
 	if (mode === "host" && !deny?.length) return { kind: "open" };
 	throw new Fault(`${mode === "host" ? "--deny" : "--allow"} cannot be kept on this host`, {
@@ -51,6 +50,19 @@ export function whyNoFilter(
 		return `passt, which keeps the guest to the internet, does not run on ${host.platform}`;
 	if (!isAtLeast(qemu.version, STREAM_SINCE)) return `QEMU ${qemu.version} is older than ${STREAM_SINCE}`;
 	return qemu.passt === null ? "passt, which keeps the guest to the internet, is not installed" : null;
+}
+
+/** What the guest sets up; null where it reaches nothing. */
+export function networkWord({ network }: { readonly network: Network }): "ipv4" | "dual" | null {
+	switch (network.kind) {
+		case "none":
+		case "closed":
+			return null;
+		case "open":
+			return "ipv4";
+		case "filtered":
+			return network.ipv6 ? "dual" : "ipv4";
+	}
 }
 
 /** For titles and lists: what the user may expect of this machine. */

@@ -2,6 +2,7 @@
 
 import { isAtLeast } from "./facts.ts";
 import type { Gpu, MachinePlan } from "./machine-plan.ts";
+import { networkWord } from "./network.ts";
 
 /** A machine is made into a snapshot once, and restored from it any number of times. */
 export interface SnapshotUse {
@@ -30,5 +31,6 @@ export function whyNoSnapshot(plan: MachinePlan, controlWish: string): string | 
 export function snapshotShape(plan: MachinePlan, outside: Readonly<Record<string, string>>): string {
 	const { qemuVersion, accelerator, cpu, vcpus, memoryMiB, gpu, images } = plan;
 	// The display is the host's side only, and whether the guest may step down is told to each machine anew.
-	return JSON.stringify({ qemuVersion, accelerator, cpu, vcpus, memoryMiB, gpu, images, outside });
+	const network = plan.network.kind === "none" ? "none" : networkWord(plan);
+	return JSON.stringify({ qemuVersion, accelerator, cpu, vcpus, memoryMiB, gpu, images, network, outside });
 }

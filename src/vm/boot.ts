@@ -1,5 +1,4 @@
 /** Brings a machine to life: tries what the plan says, and steps down where the host cannot do it. */
-import { randomBytes } from "node:crypto";
 import type { Config } from "../config/schema.ts";
 import { Fault } from "../errors.ts";
 import type { PolicyText } from "../filter/policy.ts";
@@ -65,7 +64,6 @@ export async function boot(request: BootRequest): Promise<Machine> {
 			channels: channels.planned,
 			credentialFiles: request.credentials.files,
 			contextIdsTaken: taken["context-id"],
-			networkMac: randomMac(),
 		});
 		for (const why of plan.reasons) request.report.detail(why);
 		const machine = await Machine.start({
@@ -136,11 +134,6 @@ function tellNoNetwork({ report, logs }: BootRequest, why: string): void {
 /** Whose processes and sockets the machine's are. */
 export function ownerOf({ instance }: BootRequest): Pick<MachineParts, "instance"> {
 	return { instance: { folder: instance.machineFolder, adopt: (pid) => instance.adopt(pid) } };
-}
-
-/** In QEMU's own range. */
-export function randomMac(): string {
-	return ["52", "54", "00", ...(randomBytes(3).toString("hex").match(/../g) ?? [])].join(":");
 }
 
 function remember(request: BootRequest, { topic, what, why }: Broken): void {

@@ -284,7 +284,7 @@ function openNetwork(parts: MachineParts, scope: AsyncDisposableStack): StartedN
 	if (plan.network.kind !== "filtered" || plan.snapshot?.role === "make") return null;
 	if (policy === null || qemu.passt === null) throw new Fault("The machine's network was not prepared");
 	const log = scope.use(parts.logs.open("network"));
-	const network = scope.use(startNetwork({ passt: qemu.passt, policy, log }));
+	const network = scope.use(startNetwork({ passt: qemu.passt, policy, ipv6: plan.network.ipv6, log }));
 	for (const pid of network.pids) parts.instance.adopt(pid);
 	return network;
 }

@@ -1,14 +1,12 @@
 /** Starts what carries the guest's traffic: passt, and the packet filter before it, each a process of its own. docs/decisions/network.md */
 import { lookup } from "node:dns/promises";
 import { closeSync, readFileSync } from "node:fs";
-import os from "node:os";
 import { z } from "zod";
 import type { Config } from "../config/schema.ts";
 import { Fault, reason } from "../errors.ts";
 import { formatAddress, parseAddress } from "../filter/address.ts";
 import { LINK } from "../filter/link.ts";
 import { makePolicy, needsLoopback, type PolicyText } from "../filter/policy.ts";
-import { isPublicIpv6 } from "../filter/reserved.ts";
 import { parseRule } from "../filter/rules.ts";
 import { areNamespacesRestricted } from "../host/user-namespaces.ts";
 import { adoptSocket } from "../network/adopt.ts";
@@ -42,6 +40,7 @@ export interface NetworkOrder {
 	/** How passt is started. */
 	readonly passt: readonly string[];
 	readonly policy: PolicyText;
+	readonly ipv6: boolean;
 	readonly log: LogFile;
 }
 
@@ -54,7 +53,7 @@ export interface StartedNetwork extends AsyncDisposable {
 	readonly pids: readonly number[];
 }
 
-export function startNetwork({ passt, policy, log }: NetworkOrder): StartedNetwork {
+export function startNetwork({ passt, policy, ipv6, log }: NetworkOrder): StartedNetwork {
 	const guest = openSocketPair();
 	using outside = openSocketPair();
 	const filter = Child.start({
@@ -66,7 +65,12 @@ export function startNetwork({ passt, policy, log }: NetworkOrder): StartedNetwo
 	});
 	let carrier: Child;
 	try {
-		carrier = Child.start({ argv: [...passt, ...passtArgv(policy)], env: NO_ENVIRONMENT, log, fds: [outside.fds[1]] });
+		carrier = Child.start({
+			argv: [...passt, ...passtArgv(policy, ipv6)],
+			env: NO_ENVIRONMENT,
+			log,
+			fds: [outside.fds[1]],
+		});
 	} catch (error) {
 		filter.kill("SIGKILL");
 		guest[Symbol.dispose]();
@@ -87,7 +91,7 @@ export function startNetwork({ passt, policy, log }: NetworkOrder): StartedNetwo
 /** Null if passt carries traffic on this host, else why not. For `doctor`. */
 export async function whyNoPasst(passt: readonly string[]): Promise<string | null> {
 	const { fds } = openSocketPair();
-	const child = Bun.spawn([...passt, ...passtArgv({ mode: "internet", allow: [], deny: [] })], {
+	const child = Bun.spawn([...passt, ...passtArgv({ mode: "internet", allow: [], deny: [] }, false)], {
 		env: NO_ENVIRONMENT,
 		stdio: ["ignore", "ignore", "pipe", fds[1]],
 	});
@@ -133,10 +137,7 @@ function isReady(line: string): boolean {
 	}
 }
 
-function passtArgv(policy: PolicyText): string[] {
-	const hasIpv6 = Object.values(os.networkInterfaces()).some((addresses) =>
-		addresses?.some(({ address, family }) => family === "IPv6" && isGlobal(address)),
-	);
+function passtArgv(policy: PolicyText, hasIpv6: boolean): string[] {
 	// The host's resolver is behind one address; the other ways that passt has to the host itself are closed.
 	const argv = ["--foreground", "--fd", String(PASST_FD), "--dns", LINK.dns];
 	const resolver = findResolver();
@@ -169,12 +170,6 @@ function findResolver(): string | null {
 	}
 	const servers = [...text.matchAll(/^\s*nameserver\s+(\S+)/gm)].map((match) => match[1] ?? "");
 	return servers.find((server) => parseAddress(server)?.length === 4) ?? null;
-}
-
-function isGlobal(address: string): boolean {
-	const bytes = parseAddress(address);
-	// Unique local addresses count: behind a router that translates they reach the internet too.
-	return bytes !== null && (isPublicIpv6(bytes) || ((bytes[0] ?? 0) & 0xfe) === 0xfc);
 }
 
 /** The configured policy with every name looked up. @throws Fault for one that is not known: a rule must not get lost */

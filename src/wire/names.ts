@@ -57,6 +57,16 @@ export const CONTROL_CARD = {
 	address: "192.0.2.15",
 } as const;
 
+/** On the kernel's command line of a machine that reaches something: what the initramfs sets up, `ipv4` or `dual`. */
+export const NETWORK_OPTION = "virtualghost.network";
+
+/** The guest's way to the world, known by its MAC too. Its addresses (`filter/link.ts`) are those of QEMU's user network. */
+export const NETWORK_CARD = {
+	/** The same in every machine: nobody else is on its link, and whoever sees it learns nothing. */
+	mac: "52:54:00:76:68:01",
+	name: "net0",
+} as const;
+
 /** virtio-serial port over which the guest reports what happens, one JSON line an event (guest to host only). */
 export const EVENTS_PORT = "org.virtualghost.events";
 

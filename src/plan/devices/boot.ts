@@ -6,10 +6,12 @@ import {
 	GPU_OPTION,
 	IDENTITY_OPTION,
 	LOOK_OPTION,
+	NETWORK_OPTION,
 	SESSION_LATER_OPTION,
 	SESSION_OFF_OPTION,
 } from "../../wire/names.ts";
 import { hasControlCard, type MachinePlan } from "../machine-plan.ts";
+import { networkWord } from "../network.ts";
 import { keyval } from "./keyval.ts";
 
 /** The kernel's command line. `panic=-1` with `-no-reboot` turns a panic into an exit of QEMU. */
@@ -26,6 +28,8 @@ export function kernelCommandLine(plan: MachinePlan): string {
 	// A restored machine is told, since others from the same snapshot may differ.
 	else if (plan.gpuFallback) words.push(GPU_FALLBACK_OPTION);
 	if (hasControlCard(plan)) words.push(CONTROL_CARD_OPTION);
+	const network = networkWord(plan);
+	if (network !== null) words.push(`${NETWORK_OPTION}=${network}`);
 	if (plan.images.drivers !== null) words.push(DRIVER_PACK_OPTION);
 	if (plan.images.look !== null) words.push(LOOK_OPTION);
 	if (plan.gpu === "none") words.push(SESSION_OFF_OPTION);

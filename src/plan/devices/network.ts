@@ -1,39 +1,24 @@
-/** The guest's network card. A restored machine gets it when it runs: no card, and no address, is in a snapshot. */
+/** The guest's network card. A snapshot holds it, set up; what is behind it is each machine's own. */
 import { LINK } from "../../filter/link.ts";
+import { NETWORK_CARD } from "../../wire/names.ts";
 import type { MachinePlan } from "../machine-plan.ts";
 import { keyval } from "./keyval.ts";
-import type { Port } from "./ports.ts";
 
-const PORT: Port = "port0";
-const BACKEND = "net";
+const USER = { id: "net", net: `${LINK.address}/${LINK.prefixBits}`, ipv6: false } as const;
 
-/** What leads out of QEMU: nothing for a machine that is being made into a snapshot. */
+/** What is behind the card; null without one. */
 function backend({ network, networkFd, snapshot }: MachinePlan): string | null {
-	if (snapshot?.role === "make") return null;
-	switch (network.kind) {
-		case "none":
-			return null;
-		case "filtered":
-			return keyval("stream", { id: BACKEND, server: false, "addr.type": "fd", "addr.str": networkFd });
-		case "open":
-			return keyval("user", { id: BACKEND, net: `${LINK.address}/${LINK.prefixBits}` });
-		case "closed":
-			return keyval("user", { id: BACKEND, net: `${LINK.address}/${LINK.prefixBits}`, restrict: true });
-	}
-}
-
-/** The properties of the card, as `device_add` takes them; null without a network. */
-export function networkCard(plan: MachinePlan): Readonly<Record<string, string>> | null {
-	if (backend(plan) === null) return null;
-	// Nothing boots from it: no option ROM.
-	return { driver: "virtio-net-pci", id: "nic", netdev: BACKEND, bus: PORT, mac: plan.networkMac, romfile: "" };
+	if (network.kind === "none") return null;
+	// Nothing for a machine that is being made into a snapshot.
+	if (snapshot?.role === "make" || network.kind === "closed") return keyval("user", { ...USER, restrict: true });
+	if (network.kind === "open") return keyval("user", USER);
+	return keyval("stream", { id: "net", server: false, "addr.type": "fd", "addr.str": networkFd });
 }
 
 export function networkArgv(plan: MachinePlan): string[] {
 	const netdev = backend(plan);
-	const card = networkCard(plan);
-	if (netdev === null || card === null) return [];
-	if (plan.snapshot) return ["-netdev", netdev];
-	const { driver = "", ...properties } = card;
-	return ["-netdev", netdev, "-device", keyval(driver, properties)];
+	if (netdev === null) return [];
+	// Nothing boots from it: no option ROM.
+	const card = keyval("virtio-net-pci", { id: "nic", netdev: "net", mac: NETWORK_CARD.mac, romfile: "" });
+	return ["-netdev", netdev, "-device", card];
 }

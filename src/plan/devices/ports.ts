@@ -1,8 +1,8 @@
-/** Empty slots into which devices are plugged while the machine runs: a restored one gets its network card and its disks there. */
+/** Empty slots into which devices are plugged while the machine runs: a restored one gets its disks there. */
 import type { MachinePlan } from "../machine-plan.ts";
 import { keyval } from "./keyval.ts";
 
-/** Bus names; part of the machine's shape, so that every snapshot has them. A bus holds one device; the first is the network card's. */
+/** Bus names; part of the machine's shape, so that every snapshot has them. A bus holds one device. */
 export const PORTS = ["port0", "port1", "port2", "port3"] as const;
 export type Port = (typeof PORTS)[number];
 

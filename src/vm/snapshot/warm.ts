@@ -10,7 +10,7 @@ import { decide, inheritedChannels, type RunFacts } from "../../plan/decide.ts";
 import { isDisplayFailure } from "../../plan/fallback.ts";
 import type { MachinePlan } from "../../plan/machine-plan.ts";
 import { snapshotShape, whyNoSnapshot } from "../../plan/snapshot.ts";
-import { type BootRequest, ownerOf, randomMac, recallFallback, settle } from "../boot.ts";
+import { type BootRequest, ownerOf, recallFallback, settle } from "../boot.ts";
 import { openInheritedChannels } from "../channels.ts";
 import { forgetBroken, recallBroken, rememberBroken } from "../host-memory.ts";
 import { MAKER_FOLDER } from "../instance-record.ts";
@@ -148,7 +148,6 @@ async function startFrom(
 		instanceFolder: owner.instance.folder,
 		channels: channels.planned,
 		credentialFiles: [],
-		networkMac: randomMac(),
 	};
 	// Nobody looks at a machine that is being made, whatever window was asked for.
 	const config =

@@ -45,14 +45,14 @@ test("Linux, KVM, virgl in an SDL window (X11)", () => {
 	    "-chardev socket,id=vsock,path=/run/user/1000/virtualghost/ab12/vhost.sock",
 	    "-device vhost-user-vsock-pci,chardev=vsock",
 	    "-netdev stream,id=net,server=off,addr.type=fd,addr.str=6",
-	    "-device virtio-net-pci,id=nic,netdev=net,bus=port0,mac=52:54:00:76:68:01,romfile=",
+	    "-device virtio-net-pci,id=nic,netdev=net,mac=52:54:00:76:68:01,romfile=",
 	    "-device virtio-rng-pci",
 	    "-device virtio-balloon-pci,free-page-reporting=on",
 	    "-device pvpanic-pci",
 	    "-rtc base=utc,clock=host",
 	    "-kernel /c/kernel",
 	    "-initrd /c/initramfs",
-	    "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 virtualghost.gpu=virgl virtualghost.gpu-fallback=software",
+	    "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 virtualghost.gpu=virgl virtualghost.gpu-fallback=software virtualghost.network=dual",
 	    "-smbios type=11,path=/run/k1",
 	    "-smbios type=11,path=/run/k2",
 	  ]
@@ -103,14 +103,14 @@ test("Linux, TCG, software rendering without a window", () => {
 	    "-chardev socket,id=vsock,path=/run/user/1000/virtualghost/ab12/vhost.sock",
 	    "-device vhost-user-vsock-pci,chardev=vsock",
 	    "-netdev stream,id=net,server=off,addr.type=fd,addr.str=6",
-	    "-device virtio-net-pci,id=nic,netdev=net,bus=port0,mac=52:54:00:76:68:01,romfile=",
+	    "-device virtio-net-pci,id=nic,netdev=net,mac=52:54:00:76:68:01,romfile=",
 	    "-device virtio-rng-pci",
 	    "-device virtio-balloon-pci,free-page-reporting=on",
 	    "-device pvpanic-pci",
 	    "-rtc base=utc,clock=host",
 	    "-kernel /c/kernel",
 	    "-initrd /c/initramfs",
-	    "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 virtualghost.gpu=software",
+	    "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 virtualghost.gpu=software virtualghost.network=dual",
 	    "-smbios type=11,path=/run/k1",
 	    "-smbios type=11,path=/run/k2",
 	  ]
@@ -162,14 +162,14 @@ test("Linux, KVM, kernel vhost-vsock, SDL", () => {
 	    "-device virtio-tablet-pci",
 	    "-device vhost-vsock-pci,guest-cid=891719793",
 	    "-netdev stream,id=net,server=off,addr.type=fd,addr.str=6",
-	    "-device virtio-net-pci,id=nic,netdev=net,bus=port0,mac=52:54:00:76:68:01,romfile=",
+	    "-device virtio-net-pci,id=nic,netdev=net,mac=52:54:00:76:68:01,romfile=",
 	    "-device virtio-rng-pci",
 	    "-device virtio-balloon-pci,free-page-reporting=on",
 	    "-device pvpanic-pci",
 	    "-rtc base=utc,clock=host",
 	    "-kernel /c/kernel",
 	    "-initrd /c/initramfs",
-	    "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 virtualghost.gpu=virgl virtualghost.gpu-fallback=software",
+	    "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 virtualghost.gpu=virgl virtualghost.gpu-fallback=software virtualghost.network=dual",
 	    "-smbios type=11,path=/run/k1",
 	    "-smbios type=11,path=/run/k2",
 	  ]
@@ -186,7 +186,7 @@ test("a driver pack is a third disk, and the initramfs is told to wait for it", 
 	  [
 	    "-blockdev driver=raw,node-name=drivers,read-only=on,file.driver=file,file.filename=/w/packs/a,,b.erofs",
 	    "-device virtio-blk-pci,drive=drivers,serial=vg-drivers",
-	    "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 virtualghost.gpu=virgl virtualghost.gpu-fallback=software virtualghost.drivers=pack",
+	    "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 virtualghost.gpu=virgl virtualghost.gpu-fallback=software virtualghost.network=dual virtualghost.drivers=pack",
 	  ]
 	`);
 	const serials = withPack?.flatMap((line) => /serial=(vg-\w+)/.exec(line)?.[1] ?? []);
@@ -200,7 +200,7 @@ test("the terminal's look is a disk of its own, and belongs to the snapshot", ()
 	  [
 	    "-blockdev driver=raw,node-name=look,read-only=on,file.driver=file,file.filename=/cache/looks/0123.tar",
 	    "-device virtio-blk-pci,drive=look,serial=vg-look",
-	    "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 virtualghost.gpu=virgl virtualghost.gpu-fallback=software virtualghost.look=disk",
+	    "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 virtualghost.gpu=virgl virtualghost.gpu-fallback=software virtualghost.network=dual virtualghost.look=disk",
 	  ]
 	`);
 	expect(snapshotShape(withLook, {})).not.toBe(snapshotShape(plan, {}));
@@ -247,8 +247,8 @@ test("macOS, HVF, Cocoa", () => {
 	    "-device virtio-tablet-pci",
 	    "-netdev user,id=control,restrict=on,ipv6=off,net=192.0.2.0/24,hostfwd=unix:/run/user/1000/virtualghost/ab12/agent.sock-192.0.2.15:5222",
 	    "-device virtio-net-pci,netdev=control,mac=52:54:00:76:67:01,romfile=",
-	    "-netdev user,id=net,net=10.0.2.15/24,restrict=on",
-	    "-device virtio-net-pci,id=nic,netdev=net,bus=port0,mac=52:54:00:76:68:01,romfile=",
+	    "-netdev user,id=net,net=10.0.2.15/24,ipv6=off,restrict=on",
+	    "-device virtio-net-pci,id=nic,netdev=net,mac=52:54:00:76:68:01,romfile=",
 	    "-device virtio-rng-pci",
 	    "-device virtio-balloon-pci,free-page-reporting=on",
 	    "-device pvpanic-pci",
@@ -297,8 +297,8 @@ test("Windows, WHPX, SDL, QMP over TCP", () => {
 	    "-device virtio-tablet-pci",
 	    "-netdev user,id=control,restrict=on,ipv6=off,net=192.0.2.0/24,hostfwd=tcp:127.0.0.1:4711-192.0.2.15:5222",
 	    "-device virtio-net-pci,netdev=control,mac=52:54:00:76:67:01,romfile=",
-	    "-netdev user,id=net,net=10.0.2.15/24,restrict=on",
-	    "-device virtio-net-pci,id=nic,netdev=net,bus=port0,mac=52:54:00:76:68:01,romfile=",
+	    "-netdev user,id=net,net=10.0.2.15/24,ipv6=off,restrict=on",
+	    "-device virtio-net-pci,id=nic,netdev=net,mac=52:54:00:76:68:01,romfile=",
 	    "-device virtio-rng-pci",
 	    "-device virtio-balloon-pci,free-page-reporting=on",
 	    "-device pvpanic-pci",
@@ -349,8 +349,8 @@ test("Windows, TCG, SDL, QMP over TCP", () => {
 	    "-device virtio-tablet-pci",
 	    "-netdev user,id=control,restrict=on,ipv6=off,net=192.0.2.0/24,hostfwd=tcp:127.0.0.1:4711-192.0.2.15:5222",
 	    "-device virtio-net-pci,netdev=control,mac=52:54:00:76:67:01,romfile=",
-	    "-netdev user,id=net,net=10.0.2.15/24,restrict=on",
-	    "-device virtio-net-pci,id=nic,netdev=net,bus=port0,mac=52:54:00:76:68:01,romfile=",
+	    "-netdev user,id=net,net=10.0.2.15/24,ipv6=off,restrict=on",
+	    "-device virtio-net-pci,id=nic,netdev=net,mac=52:54:00:76:68:01,romfile=",
 	    "-device virtio-rng-pci",
 	    "-device virtio-balloon-pci,free-page-reporting=on",
 	    "-device pvpanic-pci",
@@ -379,14 +379,14 @@ test("Linux, control card behind a port", () => {
 	      "-machine q35,dump-guest-core=off,vmport=off",
 	      "-netdev user,id=control,restrict=on,ipv6=off,net=192.0.2.0/24,hostfwd=tcp:127.0.0.1:4711-192.0.2.15:5222",
 	      "-device virtio-net-pci,netdev=control,mac=52:54:00:76:67:01,romfile=",
-	      "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 virtualghost.gpu=virgl virtualghost.gpu-fallback=software virtualghost.control=tcp",
+	      "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 virtualghost.gpu=virgl virtualghost.gpu-fallback=software virtualghost.control=tcp virtualghost.network=dual",
 	    ],
 	    "gone": [
 	      "-machine q35,memory-backend=mem,dump-guest-core=off,vmport=off",
 	      "-object memory-backend-memfd,id=mem,size=4096M,share=on",
 	      "-chardev socket,id=vsock,path=/run/user/1000/virtualghost/ab12/vhost.sock",
 	      "-device vhost-user-vsock-pci,chardev=vsock",
-	      "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 virtualghost.gpu=virgl virtualghost.gpu-fallback=software",
+	      "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 virtualghost.gpu=virgl virtualghost.gpu-fallback=software virtualghost.network=dual",
 	    ],
 	  }
 	`);
@@ -405,7 +405,7 @@ test("macOS, a QEMU without Unix socket forwards", () => {
 	expect(lines.filter((line) => line.startsWith("-netdev"))).toMatchInlineSnapshot(`
 	  [
 	    "-netdev user,id=control,restrict=on,ipv6=off,net=192.0.2.0/24,hostfwd=tcp:127.0.0.1:4711-192.0.2.15:5222",
-	    "-netdev user,id=net,net=10.0.2.15/24,restrict=on",
+	    "-netdev user,id=net,net=10.0.2.15/24,ipv6=off,restrict=on",
 	  ]
 	`);
 });

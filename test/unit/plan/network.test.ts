@@ -1,8 +1,9 @@
 /** Which network a machine gets, and what is told of it. */
 import { describe, expect, test } from "bun:test";
 import { qemuArgv } from "../../../src/plan/argv.ts";
-import { networkCard } from "../../../src/plan/devices/network.ts";
+import { kernelCommandLine } from "../../../src/plan/devices/boot.ts";
 import { networkLabel, networkWarning } from "../../../src/plan/network.ts";
+import { snapshotShape } from "../../../src/plan/snapshot.ts";
 import { faultOf } from "../fault-of.ts";
 import { embedded, external, linux, macos, planOf, windows } from "./fixtures.ts";
 
@@ -15,7 +16,7 @@ describe("modes", () => {
 	test("none: no card and no way out of QEMU", () => {
 		const plan = planOf(linux, embedded, { network: "none" });
 		expect(shown(linux, embedded, { network: "none" })).toEqual(["none", "[offline]", null]);
-		expect([qemuArgv(plan).filter((word) => /netdev|virtio-net/.test(word)), networkCard(plan)]).toEqual([[], null]);
+		expect(qemuArgv(plan).filter((word) => /netdev|virtio-net/.test(word))).toEqual([]);
 	});
 
 	test("internet, the default", () => {
@@ -40,7 +41,7 @@ describe("where nobody filters", () => {
 		const [kind, label, warning] = shown(host, qemu);
 		expect([kind, label, warning]).toEqual(["closed", "[offline]", expect.stringContaining(why)]);
 		const argv = qemuArgv(planOf(host, qemu)).join(" ");
-		expect(argv).toContain("-netdev user,id=net,net=10.0.2.15/24,restrict=on");
+		expect(argv).toContain("-netdev user,id=net,net=10.0.2.15/24,ipv6=off,restrict=on");
 		expect(argv).not.toMatch(/-netdev user,(?!.*restrict=on)/);
 	});
 
@@ -57,19 +58,32 @@ test("--allow without a network is a mistake", () => {
 	expect(faultOf(() => planOf(linux, embedded, { network: "none", allow: "10.0.0.1" })).details.exitCode).toBe(2);
 });
 
-test("snapshots: none of the network is saved, and a restored machine gets its card later, with a MAC of its own", () => {
-	const snapshot = { ramFile: "/s/ram" };
-	const make = planOf(linux, embedded, {}, { snapshot: { role: "make", ...snapshot } });
-	expect([qemuArgv(make).some((word) => word.includes("id=net")), networkCard(make)]).toEqual([false, null]);
-	const mac = "52:54:00:aa:bb:cc";
-	const restore = planOf(linux, embedded, {}, { snapshot: { role: "restore", ...snapshot }, networkMac: mac });
-	expect(qemuArgv(restore).filter((word) => word.includes("netdev=net"))).toEqual([]);
-	expect(networkCard(restore)).toEqual({
-		driver: "virtio-net-pci",
-		id: "nic",
-		netdev: "net",
-		bus: "port0",
-		mac,
-		romfile: "",
+describe("snapshots", () => {
+	const words = (flags: Record<string, string>, role: "make" | "restore") => {
+		const argv = qemuArgv(planOf(linux, embedded, flags, { snapshot: { role, ramFile: "/s/ram" } }));
+		return argv.filter((word) => word.includes("id=net,") || word.includes("id=nic"));
+	};
+
+	test("a card with nothing behind it is saved, and restored with this machine's network behind it", () => {
+		const card = "virtio-net-pci,id=nic,netdev=net,mac=52:54:00:76:68:01,romfile=";
+		expect(words({}, "make")).toEqual(["user,id=net,net=10.0.2.15/24,ipv6=off,restrict=on", card]);
+		expect(words({}, "restore")).toEqual(["stream,id=net,server=off,addr.type=fd,addr.str=6", card]);
+		expect(words({ network: "none" }, "restore")).toEqual([]);
 	});
+
+	test("machines share one where their guests are set up alike, whatever they may reach", () => {
+		const shape = (flags: Record<string, string>, host = linux) => snapshotShape(planOf(host, embedded, flags), {});
+		expect(shape({ network: "host" })).toBe(shape({}));
+		expect(shape({ allow: "10.0.0.1" })).toBe(shape({}));
+		expect(shape({ network: "none" })).not.toBe(shape({}));
+		expect(shape({}, { ...linux, ipv6: false })).not.toBe(shape({}));
+	});
+});
+
+test("the guest is told what to set up", () => {
+	const option = (flags: Record<string, string>, host = linux) =>
+		/virtualghost\.network=\w+/.exec(kernelCommandLine(planOf(host, embedded, flags)))?.[0];
+	expect(option({})).toBe("virtualghost.network=dual");
+	expect(option({}, { ...linux, ipv6: false })).toBe("virtualghost.network=ipv4");
+	expect([option({ network: "none" }), option({}, macos)]).toEqual([undefined, undefined]);
 });

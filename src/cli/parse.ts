@@ -148,6 +148,13 @@ const VERBS: readonly Verb[] = [
 		run: async (_context, flags) => (await import("./gl-probe.ts")).glProbe(flags),
 	},
 	{
+		// For the launcher itself: see vm/network.ts.
+		usage: "net-filter <order>",
+		does: false,
+		options: (parser) => parser.positional("order", { type: "string", demandOption: true }),
+		run: async (_context, flags) => (await import("./net-filter.ts")).netFilter(flags),
+	},
+	{
 		usage: "gpu-helper [words..]",
 		does: false,
 		options: options.gpuHelperOptions,

@@ -23,6 +23,8 @@ export const LOG_FILE = {
 	qemu: "qemu.log",
 	/** vhost-device-vsock's output. */
 	vsock: "vsock.log",
+	/** passt's output, and the packet filter's. */
+	network: "network.log",
 } as const;
 
 /** What a log may take on the disk: a guest that writes for ever keeps its last words, and the disk its space. */

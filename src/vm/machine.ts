@@ -2,6 +2,7 @@
 import { existsSync, rmSync, watch } from "node:fs";
 import type { Duplex } from "node:stream";
 import { Fault } from "../errors.ts";
+import type { PolicyText } from "../filter/policy.ts";
 import { isAnswered, openTransport } from "../network/transport.ts";
 import { qemuArgv } from "../plan/argv.ts";
 import type { QemuFacts } from "../plan/facts.ts";
@@ -15,6 +16,7 @@ import { GuestGuard, patienceOf, type Trouble } from "./guest-guard.ts";
 import { GuestWatch, type Stage } from "./guest-watch.ts";
 import type { Instance } from "./instance.ts";
 import type { LogFile, RunLogs } from "./logs.ts";
+import { type StartedNetwork, startNetwork } from "./network.ts";
 import { Child } from "./process.ts";
 import { Qmp, type QmpEvent } from "./qmp.ts";
 
@@ -27,6 +29,8 @@ export interface MachineParts {
 	readonly instance: Pick<Instance, "folder" | "adopt">;
 	readonly logs: RunLogs;
 	readonly keys: RunKeys;
+	/** What the guest may reach; null where it reaches nothing, and where nobody filters. */
+	readonly policy: PolicyText | null;
 	/** Opens the three channels: descriptors on Unix, a listener for QEMU to connect to on Windows. */
 	readonly channels: ChannelSource;
 	/** A guest that gives no sign of life for so long is ended; 0 for never. */
@@ -68,6 +72,8 @@ export class Machine implements AsyncDisposable {
 	readonly qmp: Qmp;
 	readonly guest: GuestWatch;
 	readonly child: Child;
+	/** Null once the guest's network stands, or why it leads nowhere. */
+	readonly network: Promise<string | null>;
 	/** Resolves when QEMU is gone. */
 	readonly ended: Promise<Ending>;
 	readonly #scope: AsyncDisposableStack;
@@ -83,6 +89,7 @@ export class Machine implements AsyncDisposable {
 		child: Child,
 		streams: readonly [Duplex, Duplex, Duplex],
 		logs: { readonly serial: LogFile; readonly qemuStart: number },
+		network: Promise<string | null>,
 		scope: AsyncDisposableStack,
 	) {
 		const [qmp, serial, events] = streams;
@@ -90,6 +97,7 @@ export class Machine implements AsyncDisposable {
 		this.logs = parts.logs;
 		this.keys = parts.keys;
 		this.child = child;
+		this.network = network;
 		this.#scope = scope;
 		this.#qemuLogStart = logs.qemuStart;
 		this.#events = events;
@@ -116,9 +124,11 @@ export class Machine implements AsyncDisposable {
 		// Opened before QEMU starts, so that they are closed after it has ended.
 		const log = scope.use(parts.logs.open("qemu"));
 		const logs = { serial: scope.use(parts.logs.open("serial")), qemuStart: log.size };
-		const child = startChild(parts, argv, log, parts.channels.inherited, scope);
+		const network = openNetwork(parts, scope);
+		const child = startChild(parts, argv, log, parts.channels.inherited, scope, network ? [network.fd] : []);
+		network?.handedOver();
 		const streams = await parts.channels.streams(child);
-		return new Machine(parts, child, streams, logs, scope.move());
+		return new Machine(parts, child, streams, logs, network?.outcome ?? Promise.resolve(null), scope.move());
 	}
 
 	#guard(hungMs: number): void {
@@ -253,10 +263,22 @@ function startChild(
 	log: LogFile,
 	sockets: number,
 	scope: AsyncDisposableStack,
+	fds: readonly number[] = [],
 ): Child {
-	const child = scope.use(Child.start({ argv, env: parts.env, log, sockets }));
+	const child = scope.use(Child.start({ argv, env: parts.env, log, sockets, fds }));
 	parts.instance.adopt(child.pid);
 	return child;
+}
+
+/** Null where QEMU needs nobody for its network. */
+function openNetwork(parts: MachineParts, scope: AsyncDisposableStack): StartedNetwork | null {
+	const { plan, qemu, policy } = parts;
+	if (plan.network.kind !== "filtered" || plan.snapshot?.role === "make") return null;
+	if (policy === null || qemu.passt === null) throw new Fault("The machine's network was not prepared");
+	const log = scope.use(parts.logs.open("network"));
+	const network = scope.use(startNetwork({ passt: qemu.passt, policy, log }));
+	for (const pid of network.pids) parts.instance.adopt(pid);
+	return network;
 }
 
 async function startVsockDaemon(

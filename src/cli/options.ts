@@ -155,7 +155,13 @@ export function gpuOptions(parser: Argv) {
 }
 
 export function versionOptions(parser: Argv) {
-	return jsonOption(parser).option("assets", { type: "boolean", default: false, describe: "Show what is embedded" });
+	return jsonOption(parser)
+		.option("assets", { type: "boolean", default: false, describe: "Show what is embedded" })
+		.option("sbom", {
+			type: "boolean",
+			default: false,
+			describe: "Every package inside with its licences (CycloneDX JSON)",
+		});
 }
 
 /** The verb itself reads the command line, and refuses what is not of its grammar. */

@@ -123,6 +123,12 @@ const VERBS: readonly Verb[] = [
 		run: async (context, flags) => (await import("./clean.ts")).clean(context, flags),
 	},
 	{
+		usage: "verify",
+		does: "Compare what is inside, and what was extracted, with the manifest",
+		options: options.jsonOption,
+		run: async (context, flags) => (await import("./verify.ts")).verify(context, flags),
+	},
+	{
 		usage: "completion <shell>",
 		does: "Print a completion script for bash, zsh or fish",
 		options: options.completionOptions,

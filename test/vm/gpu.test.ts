@@ -153,7 +153,7 @@ test(
 		]);
 		expect((await plan(["--rootfs", frozenGuest], x.env)).gpu).toBe("software");
 	},
-	BOOT_TIMEOUT_MS,
+	2 * BOOT_TIMEOUT_MS,
 );
 
 test(
@@ -167,7 +167,7 @@ test(
 		expect(stderr).toMatch(/why: nothing was drawn within \d+ s/);
 		expect([sandbox.processes(), sandbox.instances()]).toEqual([[], []]);
 	},
-	BOOT_TIMEOUT_MS,
+	2 * BOOT_TIMEOUT_MS,
 );
 
 /** The prompt is announced a moment before its pixels are there. */

@@ -26,15 +26,19 @@ export interface RootInfo {
 	readonly packages: readonly { readonly name: string; readonly version: string }[];
 }
 
-export async function rootStep(context: Context, tools: Step): Promise<Step> {
+/** The packages, unpacked and configured. */
+export function rootTreeStep(context: Context, tools: Step): Promise<Step> {
 	const debs = localPackages(context.repo);
-	const tree = await step(context, {
+	return step(context, {
 		name: "root-tree",
 		title: "root file system packages",
 		recipe: [...TREE_RECIPE, RECIPE, "vm-assets/build/root.ts", ...debs],
 		uses: [tools],
 		make: (work) => makeRootTree(context, tools, debs, work),
 	});
+}
+
+export function rootStep(context: Context, tools: Step, tree: Step): Promise<Step> {
 	return step(context, {
 		name: "root",
 		title: "root file system image",

@@ -1,6 +1,7 @@
 #!/usr/bin/env bun
 /** Builds VirtualGhost: agent → assets → dist/virtualghost. Each step is skipped if nothing that goes into it changed. */
-import { join } from "node:path";
+import { statSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { EXIT, Fault, reason } from "./src/errors.ts";
 import { type Manifest, manifestSchema } from "./src/vm/manifest.ts";
@@ -19,6 +20,7 @@ const HELP = `Usage: bun build.ts [options]
                        driver-pack: drivers for a passed-through graphics card, which no other build makes
   --vendors <list>     for driver-pack: ${VENDOR_NAMES.join(",")} (default: all)
   --no-firmware        for driver-pack: free drivers only
+  --packages <folder>  Debian packages for the guest (default: vm-assets/packages); one with a ghostty program is the terminal
   --fast               quick compression for development: bigger files
   --refresh            make everything anew, with today's packages
   --help
@@ -36,6 +38,7 @@ async function main(): Promise<void> {
 			only: { type: "string" },
 			vendors: { type: "string" },
 			"no-firmware": { type: "boolean", default: false },
+			packages: { type: "string" },
 			fast: { type: "boolean", default: false },
 			refresh: { type: "boolean", default: false },
 			help: { type: "boolean", default: false },
@@ -61,11 +64,18 @@ async function main(): Promise<void> {
 		refresh: values.refresh,
 		made: new Set(),
 		cache: cacheFolder(process.env),
+		...(values.packages === undefined ? {} : { packages: packagesFolder(values.packages) }),
 	};
 	const started = performance.now();
 	if (values.only === "driver-pack") await buildDriverPack(context, pack);
 	else await build(context, target, values.only, arch !== null);
 	say(`done in ${((performance.now() - started) / 1000).toFixed(1)} s`);
+}
+
+/** @throws Fault for a folder that is not there: a build without what was asked for would look like one with it. */
+function packagesFolder(path: string): string {
+	if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return resolve(path);
+	throw new Fault(`--packages ${path}: no such folder`, { exitCode: EXIT.usage });
 }
 
 async function build(context: Context, target: Target, only: string | undefined, hasAssets: boolean): Promise<void> {

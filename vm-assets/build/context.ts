@@ -18,6 +18,8 @@ export interface Context {
 	readonly made: Set<string>;
 	/** Folder of finished steps, outside the repository. */
 	readonly cache: string;
+	/** Absolute: folder of package files that go into the root file system; without it `vm-assets/packages`. */
+	readonly packages?: string;
 }
 
 /** All times of files in the images, so that equal content gives equal bytes: 2026-01-01 00:00 UTC. */

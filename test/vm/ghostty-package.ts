@@ -7,7 +7,8 @@ export const GHOSTTY_VERSION = "1.2.3-1";
 /** In the guest. */
 export const NOTES = "/run/virtualghost/session/ghostty";
 
-const WRAPPER = `#!/bin/sh
+/** In place of `ghostty`. */
+export const WRAPPER = `#!/bin/sh
 if [ "$1" = --version ]; then echo "Ghostty ${GHOSTTY_VERSION}, a test"; exit 0; fi
 mkdir -p ${NOTES}
 printf '%s\\n' "$@" >${NOTES}/arguments

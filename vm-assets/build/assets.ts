@@ -22,7 +22,8 @@ import { type AssetFiles, makeManifest } from "./manifest.ts";
 import { muslStep } from "./musl.ts";
 import { PCI_IDS, pciIdsStep } from "./pci-ids.ts";
 import { QEMU, qemuStep } from "./qemu.ts";
-import { ROOT, rootStep } from "./root.ts";
+import { rootStep } from "./root.ts";
+import { ROOT } from "./root-info.ts";
 import { toolsStep } from "./tools.ts";
 
 export function assetsFolder(context: Context): string {

@@ -10,7 +10,7 @@ import { hashFile } from "./hash.ts";
 import { KERNEL } from "./kernel.ts";
 import { PCI_IDS } from "./pci-ids.ts";
 import { QEMU, type QemuInfo } from "./qemu.ts";
-import { ROOT, type RootInfo } from "./root.ts";
+import { ROOT, type RootInfo } from "./root-info.ts";
 
 export type AssetFiles = Readonly<Record<AssetName, string>>;
 

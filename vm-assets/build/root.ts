@@ -9,23 +9,19 @@ import { makeErofs } from "./erofs.ts";
 import { hashPaths } from "./hash.ts";
 import { parseDpkgStatus } from "./packages.ts";
 import { say } from "./progress.ts";
+import { archSource, archTreeStep } from "./root-arch.ts";
+import { ROOT, type RootInfo } from "./root-info.ts";
 import { toolsTree } from "./tools.ts";
 import { inTree } from "./tree.ts";
 
 const RECIPE = "vm-assets/rootfs/debian";
+/** Finishing steps that all distributions share. */
+const CONFIGURE = "vm-assets/rootfs/configure";
 /** Package files that the user dropped in. */
 const LOCAL_PACKAGES = "vm-assets/packages";
 
 /** What replaces Ghostty, which brings an emoji font. This one is drawn in outlines: a tenth of the coloured one's 11 MB. */
 const STAND_IN = ["foot", "fonts-symbola"];
-
-export const ROOT = { image: "root.erofs", info: "info.json" } as const;
-
-export interface RootInfo {
-	readonly distribution: { readonly name: string; readonly version: string };
-	readonly terminal: { readonly name: string; readonly version: string; readonly standIn: boolean };
-	readonly packages: readonly { readonly name: string; readonly version: string }[];
-}
 
 /** The unpacked packages, in `tree`, with the description that goes into the manifest. */
 export function rootTreeStep(context: Context, tools: Step): Promise<Step> {
@@ -35,7 +31,7 @@ export function rootTreeStep(context: Context, tools: Step): Promise<Step> {
 		// Beside the usual one, which it must not push out of the cache.
 		name: context.packages === undefined ? "root-tree" : "local-root-tree",
 		title: "root file system packages",
-		recipe: [...TREE_RECIPE, RECIPE, "vm-assets/build/root.ts"],
+		recipe: [...TREE_RECIPE, RECIPE, CONFIGURE, "vm-assets/build/root.ts"],
 		...(debs.length === 0 ? {} : { parameters: { debs: hashPaths(folder, debs) } }),
 		uses: [tools],
 		make: (work) => makeRootTree(context, tools, { folder, debs }, work),
@@ -43,7 +39,8 @@ export function rootTreeStep(context: Context, tools: Step): Promise<Step> {
 }
 
 export async function rootStep(context: Context, tools: Step): Promise<Step> {
-	const tree = await rootTreeStep(context, tools);
+	const isArch = context.distribution === "arch";
+	const tree = isArch ? await archTreeStep(context, archSource(process.env)) : await rootTreeStep(context, tools);
 	return step(context, {
 		name: "root",
 		title: "root file system image",
@@ -88,7 +85,7 @@ async function makeRootTree(context: Context, tools: Step, local: LocalPackages,
 		variant: "minbase" as const,
 		packages: [...read("packages.list"), ...stand, ...local.debs.map((deb) => join(local.folder, deb))],
 		arch: debianArch(context.arch),
-		options: [...filters, ...shareFolder(local), `--customize-hook=${join(context.repo, RECIPE, "configure")}`],
+		options: [...filters, ...shareFolder(local), `--customize-hook=${join(context.repo, CONFIGURE)}`],
 	};
 	await makeTree(spec, dir, log, detail);
 	const info = readInfo(join(dir, "tree"), ghostty ? "ghostty" : "foot");

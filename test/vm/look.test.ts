@@ -125,6 +125,11 @@ describe("the terminal", () => {
 				expect(foot).toBe(`foot --config=${LOOK}/foot.ini`);
 				expect(config.join("\n")).not.toMatch(/tmux|TOKEN|very-secret|Nowhere/);
 				expect(config).toContain("pad=24x24");
+				// What the terminal's own font lacks, and which font stays the usual one.
+				const found = await inGuest(
+					"for lang in ja ko zh-cn; do fc-match -f '%{family[0]}\\n' :lang=$lang; done; fc-match -f '%{family[0]}\\n' monospace",
+				);
+				expect(found.stdout.trim().split("\n")).toEqual([...Array(3).fill("WenQuanYi Micro Hei"), "DejaVu Sans Mono"]);
 			} finally {
 				await stop();
 			}

@@ -22,6 +22,7 @@ const HELP = `Usage: bun build.ts [options]
   --no-firmware        for driver-pack: free drivers only
   --packages <folder>  Debian packages for the guest (default: vm-assets/packages); one with a ghostty program is the terminal
   --distribution <name> debian (default), or arch: by pacstrap, see vm-assets/README.md
+  --root-tree <folder> for arch: a root file system that vm-assets/rootfs/arch/make has made elsewhere
   --fast               quick compression for development: bigger files
   --refresh            make everything anew, with today's packages
   --help
@@ -41,6 +42,7 @@ async function main(): Promise<void> {
 			"no-firmware": { type: "boolean", default: false },
 			packages: { type: "string" },
 			distribution: { type: "string", default: "debian" },
+			"root-tree": { type: "string" },
 			fast: { type: "boolean", default: false },
 			refresh: { type: "boolean", default: false },
 			help: { type: "boolean", default: false },
@@ -67,7 +69,8 @@ async function main(): Promise<void> {
 		made: new Set(),
 		cache: cacheFolder(process.env),
 		distribution: parseDistribution(values.distribution),
-		...(values.packages === undefined ? {} : { packages: packagesFolder(values.packages) }),
+		...(values.packages === undefined ? {} : { packages: existingFolder("packages", values.packages) }),
+		...(values["root-tree"] === undefined ? {} : { rootTree: existingFolder("root-tree", values["root-tree"]) }),
 	};
 	const started = performance.now();
 	if (values.only === "driver-pack") await buildDriverPack(context, pack);
@@ -81,9 +84,9 @@ function parseDistribution(name: string): Distribution {
 }
 
 /** @throws Fault for a folder that is not there: a build without what was asked for would look like one with it. */
-function packagesFolder(path: string): string {
+function existingFolder(flag: string, path: string): string {
 	if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return resolve(path);
-	throw new Fault(`--packages ${path}: no such folder`, { exitCode: EXIT.usage });
+	throw new Fault(`--${flag} ${path}: no such folder`, { exitCode: EXIT.usage });
 }
 
 async function build(context: Context, target: Target, only: string | undefined, hasAssets: boolean): Promise<void> {

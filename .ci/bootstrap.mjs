@@ -122,12 +122,17 @@ function isInstalled(name) {
 	return status === 0 && stdout.split("\n").includes("installed");
 }
 
-function prepare(packages) {
+function prepare(packages, options = []) {
 	ensurePackages(packages);
 	const bun = ensureBun();
 	run([bun, "install", "--frozen-lockfile"]);
-	run([bun, "build.ts"]);
+	run([bun, "build.ts", ...options]);
 	return bun;
+}
+
+/** For containers, which have nothing else to build with. */
+function build(extra) {
+	prepare(BUILD_PACKAGES, extra);
 }
 
 function start(extra) {
@@ -159,9 +164,9 @@ function test(extra) {
 }
 
 const [verb, ...rest] = process.argv.slice(2);
-const verbs = { start, test };
+const verbs = { start, test, build };
 try {
-	if (!Object.hasOwn(verbs, verb ?? "")) throw new Failed("usage: node .ci/bootstrap.mjs start|test [arguments]");
+	if (!Object.hasOwn(verbs, verb ?? "")) throw new Failed("usage: node .ci/bootstrap.mjs start|test|build [arguments]");
 	verbs[verb](rest);
 } catch (error) {
 	if (!(error instanceof Failed)) throw error;

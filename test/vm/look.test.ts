@@ -116,6 +116,8 @@ describe("the terminal", () => {
 			try {
 				await untilDrawn();
 				expect(await backgroundShown("cold")).toBe("#0b2038");
+				// The very first start of this user's: its prompt says what this is, and has the machine's name.
+				expect((await inGuest("hostname; ls /run/virtualghost/hint")).stdout).toBe("look\n/run/virtualghost/hint\n");
 				const { stdout } = await inGuest(
 					`foot --check-config --config=${LOOK}/foot.ini && echo sound; wc -l <${LOOK}/ghostty.conf; grep -c keybind ${LOOK}/ghostty.conf; fc-list | grep -c fonts/host/0.ttf; ps -o args= -C foot; cat ${LOOK}/*`,
 				);
@@ -155,6 +157,7 @@ describe("the terminal", () => {
 			await untilDrawn();
 			// Nothing gets out of the machine: green over Ghostty's own.
 			expect(await backgroundShown("trust")).toBe("#254135");
+			expect((await inGuest("ls /run/virtualghost/hint")).code).not.toBe(0);
 			await stop();
 		},
 		2 * BOOT_TIMEOUT_MS,

@@ -24,6 +24,8 @@ export interface Context {
 	readonly packages?: string;
 	/** What the root file system is made of; Debian without it. */
 	readonly distribution?: Distribution;
+	/** A root file system of Arch packages that was made elsewhere (Containerfile); absolute. */
+	readonly rootTree?: string;
 }
 
 /** All times of files in the images, so that equal content gives equal bytes: 2026-01-01 00:00 UTC. */

@@ -1,13 +1,16 @@
 /** The guest's root file system from Arch packages: the same finishing steps, layer and session as Debian's (vm-assets/rootfs/arch). */
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Fault } from "../../src/errors.ts";
 import { type Step, step, type Work } from "./cache.ts";
 import { type Context, debianArch } from "./context.ts";
 import { makeTree, TREE_RECIPE } from "./debian.ts";
 import { ROOT, type RootInfo } from "./root-info.ts";
+import { run } from "./run.ts";
 import { inTree, isRoot } from "./tree.ts";
 
+/** pacman's descriptions of what is installed. */
+const INSTALLED = "var/lib/pacman/local";
 const RECIPE = ["vm-assets/rootfs/arch", "vm-assets/rootfs/configure"] as const;
 /** pacman and pacstrap, which Debian has too; makepkg brings `repo-add`. */
 const PACKAGES = [
@@ -92,8 +95,25 @@ async function makeArchTree(context: Context, tools: Step, source: ArchSource, {
 	writeFileSync(join(dir, ROOT.info), JSON.stringify(readArchInfo(join(dir, "tree")), null, "\t"));
 }
 
+/** A tree that the recipe has made elsewhere. */
+export function copiedTreeStep(context: Context, from: string): Promise<Step> {
+	return step(context, {
+		name: "arch-root-tree",
+		title: "root file system packages (Arch, made elsewhere)",
+		recipe: ["vm-assets/build/root-arch.ts", "vm-assets/build/root-info.ts"],
+		// pacman's folder of what is installed changes with every package.
+		parameters: { from, at: statSync(join(from, INSTALLED), { throwIfNoEntry: false })?.mtimeMs ?? null },
+		make: async ({ dir, log }) => {
+			const info = readArchInfo(from);
+			await run(["cp", "-a", from, join(dir, "tree")], { log });
+			writeFileSync(join(dir, ROOT.info), JSON.stringify(info, null, "\t"));
+		},
+	});
+}
+
 function readArchInfo(tree: string): RootInfo {
-	const local = join(tree, "var/lib/pacman/local");
+	const local = join(tree, INSTALLED);
+	if (!existsSync(local)) throw new Fault(`${tree} is no tree of Arch packages`, { why: `it has no ${INSTALLED}` });
 	const described = readdirSync(local)
 		.filter((name) => existsSync(join(local, name, "desc")))
 		.map((name) => parsePacmanDesc(readFileSync(join(local, name, "desc"), "utf8")))

@@ -9,7 +9,7 @@ import { makeErofs } from "./erofs.ts";
 import { hashPaths } from "./hash.ts";
 import { parseDpkgStatus } from "./packages.ts";
 import { say } from "./progress.ts";
-import { archSource, archTreeStep } from "./root-arch.ts";
+import { archSource, archTreeStep, copiedTreeStep } from "./root-arch.ts";
 import { ROOT, type RootInfo } from "./root-info.ts";
 import { toolsTree } from "./tools.ts";
 import { inTree } from "./tree.ts";
@@ -38,9 +38,14 @@ export function rootTreeStep(context: Context, tools: Step): Promise<Step> {
 	});
 }
 
+async function makeTreeStep(context: Context, tools: Step): Promise<Step> {
+	if (context.rootTree !== undefined) return await copiedTreeStep(context, context.rootTree);
+	if (context.distribution === "arch") return await archTreeStep(context, archSource(process.env));
+	return await rootTreeStep(context, tools);
+}
+
 export async function rootStep(context: Context, tools: Step): Promise<Step> {
-	const isArch = context.distribution === "arch";
-	const tree = isArch ? await archTreeStep(context, archSource(process.env)) : await rootTreeStep(context, tools);
+	const tree = await makeTreeStep(context, tools);
 	return step(context, {
 		name: "root",
 		title: "root file system image",

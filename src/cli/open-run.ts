@@ -4,6 +4,7 @@ import type { Config } from "../config/schema.ts";
 import { EXIT, Fault, reason } from "../errors.ts";
 import { embeddedQemu, externalQemu, type FoundQemu } from "../host/qemu.ts";
 import type { HostFacts, ImagePaths } from "../plan/facts.ts";
+import { decideNetwork, networkLabel, networkWarning } from "../plan/network.ts";
 import { COMMIT, VERSION } from "../version.ts";
 import { assetPath, type Embedded, ensureAssets } from "../vm/assets.ts";
 import { boot } from "../vm/boot.ts";
@@ -15,6 +16,7 @@ import { RunLogs } from "../vm/logs.ts";
 import { type Look, writeLook } from "../vm/look.ts";
 import type { Machine } from "../vm/machine.ts";
 import type { AssetName } from "../vm/manifest.ts";
+import { resolvePolicy } from "../vm/network.ts";
 import { livingNames } from "../vm/registry.ts";
 import { bootWarm, type WarmRequest } from "../vm/snapshot/warm.ts";
 import type { Context } from "./context.ts";
@@ -151,6 +153,9 @@ export async function prepareRun(
 	if (look !== null) writeLook(look);
 	const qemu = chooseQemu(config, context, host);
 	if (qemu.warning) report.warn(qemu.warning);
+	const network = decideNetwork(config, host, qemu.facts);
+	const openness = networkWarning(network);
+	if (openness) report.warn(openness);
 	const request: WarmRequest = {
 		config,
 		host,
@@ -162,6 +167,7 @@ export async function prepareRun(
 		headless,
 		passthrough,
 		env: context.env,
+		policy: await resolvePolicy(config.network),
 		state: directories.state,
 		cache: directories.cache,
 		hostKey: keyOfHost(context, config, qemu.facts.version),
@@ -182,7 +188,8 @@ export async function openRun(
 	await using scope = new AsyncDisposableStack();
 	const prepared = scope.use(await prepareRun(context, wishes, report, signal));
 	const { request, instance, logs } = prepared;
-	report.stage("booting");
+	const label = networkLabel({ network: decideNetwork(wishes.config, wishes.host, request.qemu.facts) });
+	report.stage(`booting ${instance.name} ${label}`);
 	const warm = wishes.cold === true ? null : await bootWarm(request);
 	const machine = scope.use(warm ?? (await boot(request)));
 	const moved = scope.move();

@@ -28,6 +28,9 @@ import { createReport, type Report } from "./report.ts";
 import { type Serving, serve } from "./serve.ts";
 import { makeInBackground } from "./snapshots.ts";
 
+/** For a QEMU whose guest's connection has just broken to be gone. */
+const ENDING_MS = 1_000;
+
 export interface RunFlags extends CommandFlags, Readonly<Record<string, unknown>> {
 	readonly headlessTest: boolean;
 	readonly screenshot: string | undefined;
@@ -184,7 +187,9 @@ async function runCommand(context: Context, wishes: RunWishes, report: Report, f
 	// From here on the first Ctrl+C is the command's; `virtualghost stop` is not.
 	const asked = rejectOn(interrupts.asked).catch(() => EXIT.terminated);
 	const code = await Promise.race([attachCommand(channel, flags), asked]);
-	if (code === EXIT_LOST && !machine.child.running && !serving.forced) await judge(opened);
+	// The connection may break a moment before QEMU is gone.
+	const gone = code === EXIT_LOST && (await machine.child.exitsWithin(ENDING_MS));
+	if (gone && !serving.forced) await judge(opened);
 	// Nothing in it outlives the command: there is nothing to shut down in order.
 	await machine.qmp.execute("quit").catch(() => {});
 	await machine.ended;

@@ -52,6 +52,8 @@ export interface QemuFacts {
 	readonly dataFolder: string | null;
 	/** How vhost-device-vsock is started, or null where there is none. */
 	readonly vsockDaemon: readonly string[] | null;
+	/** How passt is started, or null where there is none. */
+	readonly passt: readonly string[] | null;
 	/** Whether it has virtio-gpu-gl-pci. */
 	readonly virgl: boolean;
 }

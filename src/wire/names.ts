@@ -28,7 +28,10 @@ export const GPU_OPTION = "virtualghost.gpu";
 /** On the kernel's command line: a session whose GPU is not good enough starts once more without it. */
 export const GPU_FALLBACK_OPTION = "virtualghost.gpu-fallback=software";
 
-/** Ghostty's minimum. The session's script has it too; test/unit/wire/graphics.test.ts holds both together. */
+/** Exit status of a session that must not draw without the GPU and showed nothing on it in time; the session's script has it too. */
+export const NOTHING_DRAWN_STATUS = 79;
+
+/** Ghostty's minimum. The terminal's script has it too; test/unit/wire/graphics.test.ts holds both together. */
 export const OPENGL_MIN = "4.3";
 
 /** On the kernel's command line of a machine with a control card: the initramfs and the agent look for it. */

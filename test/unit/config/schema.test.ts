@@ -16,10 +16,11 @@ const DEFAULTS: Config = {
 	gpu: { mode: "auto", driverPack: null },
 	display: { backend: "auto" },
 	terminal: { ghosttyConfig: "auto", theme: null, fontSize: null, hostFonts: true, trustColours: "off" },
+	network: { mode: "internet", allow: null, deny: null },
 	qemu: { binary: null },
 	snapshot: { auto: true, diskMiB: 4096 },
 	logs: { keep: 10 },
-	timeouts: { bootSeconds: 300 },
+	timeouts: { bootSeconds: 300, hungSeconds: 30 },
 };
 
 function loadText(text: string): Config {
@@ -77,11 +78,15 @@ describe("rows", () => {
 		  --font-size <points>  Size of the terminal's font [default: that of the Ghostty configuration]
 		  --host-fonts <true|false>  Hand over your own font files that the Ghostty configuration names [default: true]
 		  --trust-colours <off|background>  Tint the terminal's background by what the machine may reach [default: off]
+		  --network <none|internet|host>  What the guest reaches: nothing, the public internet, or all that this host reaches [default: internet]
+		  --allow <host[:port]>  What the guest may reach besides; repeatable [default: none]
+		  --deny <host[:port]>  What the guest may not reach; repeatable [default: none]
 		  --snapshot-auto <true|false>  Make a snapshot in the background of a window's first start, for the next ones [default: true]
 		  --snapshot-disk <size>  Disk space that snapshots may take; those used least recently go first [default: 4G]
 		  --qemu <path>  qemu-system program to use instead of the embedded one [default: the embedded QEMU]
 		  --logs-keep <runs>  Number of past runs whose logs are kept [default: 10]
-		  --boot-timeout <seconds>  Seconds the guest may take to come up [default: 300]"
+		  --boot-timeout <seconds>  Seconds the guest may take to come up [default: 300]
+		  --hung-timeout <seconds>  Seconds after which a guest without any sign of life is ended; 0 never does [default: 30]"
 		`);
 	});
 });

@@ -39,6 +39,11 @@ test("showConfig", () => {
 	  host-fonts = true                                     # default
 	  trust-colours = "off"                                 # default
 
+	  [network]
+	  mode = "internet"                                     # default
+	  #allow = none                                         # default
+	  #deny = none                                          # default
+
 	  [snapshot]
 	  auto = true                                           # default
 	  disk = 4096                                           # default
@@ -51,6 +56,7 @@ test("showConfig", () => {
 
 	  [timeouts]
 	  boot = 300                                            # default
+	  hung = 30                                             # default
 	  "
 	`);
 });

@@ -152,7 +152,7 @@ describe("the terminal", () => {
 			const other = await start("--theme", join(sandbox.home, ".config/ghostty/themes/Deep Sea"), "--font-size", "30");
 			expect(other).toContain("snapshot: none yet");
 			await stop();
-			const none = await start("--ghostty-config", "none", "--trust-colours", "background");
+			const none = await start("--ghostty-config", "none", "--trust-colours", "background", "--network", "none");
 			expect(none).toContain("snapshot: none yet");
 			await untilDrawn();
 			// Nothing gets out of the machine: green over Ghostty's own.

@@ -62,6 +62,16 @@ test("themes: of this host by name, as a file, and by name alone where only the 
 	expect(writeConfig(ghostty?.reduced ?? { settings: [] })).toBe("theme = Nowhere\n");
 });
 
+test("trust colours follow the network policy that was asked for", () => {
+	const background = (flags: Readonly<Record<string, string>>) =>
+		found({ "trust-colours": "background", ...flags })?.reduced.settings.find(({ key }) => key === "background")?.value;
+	const [internet, none, host] = ["internet", "none", "host"].map((network) => background({ network }));
+	expect(new Set([internet, none, host]).size).toBe(3);
+	expect(background({})).toBe(internet);
+	expect(background({ network: "none", allow: "192.168.1.10:445" })).toBe(internet);
+	expect(background({ "trust-colours": "off" })).toBeUndefined();
+});
+
 test("a configuration that was asked for and cannot be read is a fault, and doctor says so", () => {
 	for (const file of ["missing.conf", "/dev/zero", "."]) {
 		const fault = faultOf(() => found({ "ghostty-config": file }));

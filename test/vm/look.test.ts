@@ -64,6 +64,24 @@ async function backgroundShown(name: string): Promise<string> {
 	return (/#[0-9A-F]{6}/.exec(stdout)?.[0] ?? stdout).toLowerCase();
 }
 
+/** dist/pictures/ghostty-config.png, which docs/ghostty-config.md shows: the configuration, and the terminal that it makes. */
+async function takePicture(): Promise<void> {
+	const shown = [
+		...["printf '\\n\\n'; ls --color=always -C -w 60 /usr /etc/systemd; printf '\\n'"],
+		...["for i in 0 1 2 3 4 5 6 7; do printf '\\033[4%dm      \\033[0m' $i; done; printf '\\n'"],
+		...["for i in 0 1 2 3 4 5 6 7; do printf '\\033[10%dm      \\033[0m' $i; done; printf '\\n'"],
+	];
+	await inGuest(`tty=$(ls /dev/pts/[0-9]* | head -n 1); { ${shown.join("; ")}; } >$tty; sleep 2`);
+	const terminal = join(PICTURES, "look-terminal.png");
+	await vg("screenshot", "look", "-o", terminal);
+	const head = CONFIG.split("\n").slice(0, 11).join("\n");
+	const text = `~/.config/ghostty/config\n\n${head}\n...\n\n~/.config/ghostty/themes/Deep Sea\n\n${THEME}`;
+	const panel = ["-size", "420x800", "xc:#f4f1ea", "-font", "DejaVu-Sans-Mono", "-pointsize", "14", "-fill", "#222222"];
+	const drawn = ["-annotate", "+16+30", text, terminal, "+append", "-resize", "1200x", "-colors", "64"];
+	const made = await tool(["convert", ...panel, ...drawn, join(PICTURES, "ghostty-config.png")]);
+	expect([made.code, made.stderr]).toEqual([0, ""]);
+}
+
 async function start(...flags: string[]): Promise<string> {
 	const { code, stderr } = await vg("run", "--detach", "-v", "--name", "look", ...FLAGS, ...flags);
 	if (code !== 0) throw new Error(stderr);
@@ -118,6 +136,7 @@ describe("the terminal", () => {
 				expect(await backgroundShown("cold")).toBe("#0b2038");
 				// The very first start of this user's: its prompt says what this is, and has the machine's name.
 				expect((await inGuest("hostname; ls /run/virtualghost/hint")).stdout).toBe("look\n/run/virtualghost/hint\n");
+				await takePicture();
 				const { stdout } = await inGuest(
 					`foot --check-config --config=${LOOK}/foot.ini && echo sound; wc -l <${LOOK}/ghostty.conf; grep -c keybind ${LOOK}/ghostty.conf; fc-list | grep -c fonts/host/0.ttf; ps -o args= -C foot; cat ${LOOK}/*`,
 				);

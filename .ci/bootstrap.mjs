@@ -28,6 +28,9 @@ const TEST_PACKAGES = {
 	"openssh-sftp-server": "/usr/lib/openssh/sftp-server",
 	// xmessage, for the error dialog.
 	"x11-utils": "/usr/bin/xmessage",
+	// Builds the Containerfile, without a daemon.
+	buildah: "/usr/bin/buildah",
+	"golang-github-containers-image": "/etc/containers/policy.json",
 	// Fonts of the host's, for those that are handed over and those that are not.
 	fontconfig: "/usr/bin/fc-list",
 	"fonts-dejavu-core": "/usr/share/fonts/truetype/dejavu/DejaVuSansMono.ttf",

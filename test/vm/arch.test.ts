@@ -73,6 +73,55 @@ describe.skipIf(!isRoot)("the Arch recipe, with a stand-in for Arch's repositori
 	);
 });
 
+/** The tree of Debian's pacman as a base image in place of Arch's, and the repository in it. */
+async function makeBaseImage(buildah: (...args: string[]) => ReturnType<typeof tool>): Promise<void> {
+	const tools = await archToolsStep(context);
+	const script = `set -e
+ctr=$(buildah "$@" from scratch)
+mnt=$(buildah "$@" mount "$ctr")
+cp -a "$TREE/." "$mnt/"
+mkdir -p "$mnt/repository" "$mnt/etc/pacman.d"
+cp "$REPOSITORY"/* "$mnt/repository/"
+echo 'Server = file:///repository' >"$mnt/etc/pacman.d/mirrorlist"
+buildah "$@" umount "$ctr"
+buildah "$@" commit -q "$ctr" localhost/stand-in`;
+	const env = { ...process.env, TREE: join(tools.dir, "tree"), REPOSITORY: join(sandbox.root, "repository") };
+	const made = await tool(["sh", "-c", script, "sh", ...storage()], { env });
+	expect([made.code, made.stderr]).toEqual([0, ""]);
+	expect((await buildah("images", "-q", "localhost/stand-in")).stdout).not.toBe("");
+}
+
+const storage = () => {
+	const place = (name: string) => join(sandbox.root, "containers", name);
+	return ["--storage-driver", "vfs", "--root", place("storage"), "--runroot", place("run")];
+};
+
+describe.skipIf(!isRoot)("the container", () => {
+	test(
+		"makes the same tree with buildah, in a base image that stands in for Arch's",
+		async () => {
+			const buildah = (...args: string[]) => tool(["buildah", ...storage(), ...args], { cwd: REPO });
+			await makeBaseImage(buildah);
+			const options = ["--isolation", "chroot", "--cap-add", "SYS_ADMIN", "--target", "arch-root", "-t", "arch-root"];
+			const parts = ["ARCH_BASE=localhost/stand-in", "ARCH_REPOS=local", "ARCH_SIGLEVEL=Never"];
+			const built = await buildah(
+				"build",
+				...options,
+				...parts.flatMap((part) => ["--build-arg", part]),
+				"-f",
+				"Containerfile",
+				".",
+			);
+			expect([built.code, built.stderr]).toEqual([0, expect.anything()]);
+			const script =
+				'ctr=$(buildah "$@" from localhost/arch-root) && cat "$(buildah "$@" mount "$ctr")/tree/etc/passwd"';
+			const { stdout } = await tool(["sh", "-c", script, "sh", ...storage()]);
+			expect(stdout).toContain("ghost:x:1000:1000:Ghost:/home/ghost:/bin/bash");
+		},
+		BUILD_TIMEOUT_MS,
+	);
+});
+
 test("without root, or a mirror, the build says what to do", async () => {
 	const env = { ...process.env, ARCH_MIRROR: "" };
 	const asked = await tool([process.execPath, "build.ts", "--distribution", "gentoo"], { cwd: REPO, env });

@@ -30,6 +30,9 @@ const TEST_PACKAGES = {
 	"openssh-sftp-server": "/usr/lib/openssh/sftp-server",
 	// xmessage, for the error dialog.
 	"x11-utils": "/usr/bin/xmessage",
+	// Builds the Containerfile, without a daemon.
+	buildah: "/usr/bin/buildah",
+	"golang-github-containers-image": "/etc/containers/policy.json",
 	// Fonts of the host's, for those that are handed over and those that are not.
 	fontconfig: "/usr/bin/fc-list",
 	"fonts-dejavu-core": "/usr/share/fonts/truetype/dejavu/DejaVuSansMono.ttf",
@@ -124,12 +127,17 @@ function isInstalled(name) {
 	return status === 0 && stdout.split("\n").includes("installed");
 }
 
-function prepare(packages) {
+function prepare(packages, options = []) {
 	ensurePackages(packages);
 	const bun = ensureBun();
 	run([bun, "install", "--frozen-lockfile"]);
-	run([bun, "build.ts"]);
+	run([bun, "build.ts", ...options]);
 	return bun;
+}
+
+/** For containers, which have nothing else to build with. */
+function build(extra) {
+	prepare(BUILD_PACKAGES, extra);
 }
 
 function start(extra) {
@@ -161,9 +169,9 @@ function test(extra) {
 }
 
 const [verb, ...rest] = process.argv.slice(2);
-const verbs = { start, test };
+const verbs = { start, test, build };
 try {
-	if (!Object.hasOwn(verbs, verb ?? "")) throw new Failed("usage: node .ci/bootstrap.mjs start|test [arguments]");
+	if (!Object.hasOwn(verbs, verb ?? "")) throw new Failed("usage: node .ci/bootstrap.mjs start|test|build [arguments]");
 	verbs[verb](rest);
 } catch (error) {
 	if (!(error instanceof Failed)) throw error;

@@ -45,14 +45,15 @@ export function findLook(context: Context, config: Config): TerminalLook | null 
 	const reduced = reduce(collected, {
 		fontSize: config.terminal.fontSize,
 		...(theme === null ? {} : { theme }),
-		trust: config.terminal.trustColours === "background" ? networkWord() : null,
+		trust: config.terminal.trustColours === "background" ? trustWord(config) : null,
 	});
 	return finish(context, config, collected, reduced);
 }
 
-/** What the machine's network leads to: there is none yet. */
-function networkWord(): TrustWord {
-	return "none";
+/** What the machine may reach, as it was asked for: a host that can give it less has not made it less trusted. */
+function trustWord({ network }: Config): TrustWord {
+	// Whatever is allowed besides is more than nothing.
+	return network.mode === "none" && network.allow !== null ? "internet" : network.mode;
 }
 
 function collectOptions({ env, directories }: Context, { terminal }: Config): CollectOptions {

@@ -14,7 +14,7 @@ import { assetPath, type Embedded, ensureAssets } from "../vm/assets.ts";
 import { boot } from "../vm/boot.ts";
 import { makeCredentials } from "../vm/credentials.ts";
 import { openDriverPack, requireSameKernel } from "../vm/driver-pack.ts";
-import { hostKey } from "../vm/host-memory.ts";
+import { hostKey, isFirstStart } from "../vm/host-memory.ts";
 import { Instance } from "../vm/instance.ts";
 import { RunLogs } from "../vm/logs.ts";
 import { type Look, writeLook } from "../vm/look.ts";
@@ -174,7 +174,7 @@ export async function prepareRun(
 		qemu,
 		images: imagePaths(config, context, look),
 		instance,
-		credentials: makeCredentials(instance),
+		credentials: makeCredentials(instance, { hint: isFirstStart(directories.state) }),
 		logs,
 		headless,
 		passthrough,

@@ -12,6 +12,7 @@ import { tendLeftovers } from "../vfio/pending.ts";
 import { judgeEnding } from "../vm/ending.ts";
 import { parseForward } from "../vm/forwards.ts";
 import { checkName } from "../vm/friendly-names.ts";
+import { rememberFirstStart } from "../vm/host-memory.ts";
 import { EXIT_LOST } from "./attach.ts";
 import { type Context, loadContextConfig } from "./context.ts";
 import { type Announce, detach, detachedAnnouncer } from "./detach.ts";
@@ -148,7 +149,7 @@ async function runMachine(
 	const { machine } = opened;
 	await using serving = await serve(opened, flags.publish, interrupts);
 	const stopped = rejectOn(interrupts.signal).catch(() => "stopped" as const);
-	const up = follow(opened, serving, wishes.config, report).then(() => "up" as const);
+	const up = follow(context, opened, serving, wishes.config, report).then(() => "up" as const);
 	void up.then(() => announce?.({ name: opened.instance.name })).catch(() => {});
 	const first = await Promise.race([machine.ended, stopped, up]);
 	await using _maker =
@@ -211,7 +212,13 @@ async function judge({ machine, logs }: OpenRun): Promise<void> {
 }
 
 /** Tells the stages of the start. Resolves when the machine is up, or has ended; rejects if it does not come up in time. */
-async function follow({ machine }: OpenRun, serving: Serving, config: Config, report: Report): Promise<void> {
+async function follow(
+	context: Context,
+	{ machine }: OpenRun,
+	serving: Serving,
+	config: Config,
+	report: Report,
+): Promise<void> {
 	const timeoutMs = config.timeouts.bootSeconds * 1000;
 	try {
 		await machine.reach("agent", timeoutMs);
@@ -220,6 +227,7 @@ async function follow({ machine }: OpenRun, serving: Serving, config: Config, re
 		if (machine.plan.gpu === "none") return;
 		await machine.reach("terminal", timeoutMs);
 		report.stage("terminal up");
+		rememberFirstStart(context.directories.state);
 	} catch (error) {
 		// A machine that has ended is judged by the caller, from all that is known.
 		if (machine.child.running) throw error;

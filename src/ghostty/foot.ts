@@ -1,4 +1,5 @@
 /** The reduced configuration in the words of foot, which stands in for Ghostty where the image has none. Pure. */
+import { footKeys } from "./foot-keys.ts";
 import { type Reduced, valuesOf } from "./reduce.ts";
 
 /** foot's settings of the image (vm-assets/guest/overlay), which these are put over. */
@@ -28,12 +29,15 @@ export function toFoot(reduced: Pick<Reduced, "settings">, options: FootOptions)
 		return valuesOf(reduced, key);
 	};
 	const value = (key: string) => values(key).at(-1);
+	const bindings = values("keybind");
+	const keys = footKeys(bindings);
 	const sections: (readonly [string, readonly string[]])[] = [
 		["", [`include=${BASE}`]],
 		["main", [...fonts(values, value, shown, options), ...padding(value), ...boldIsBright(value)]],
 		["scrollback", scrollback(value("scrollback-limit"))],
 		["mouse", switched("hide-when-typing", value("mouse-hide-while-typing"))],
 		["cursor", cursor(value, shown)],
+		["key-bindings", keys.lines],
 		["colors", colours(values, value, shown)],
 	];
 	const text = sections
@@ -41,6 +45,7 @@ export function toFoot(reduced: Pick<Reduced, "settings">, options: FootOptions)
 		.map(([name, lines]) => `${name === "" ? "" : `[${name}]\n`}${lines.join("\n")}\n`)
 		.join("\n");
 	const notShown = [...new Set(reduced.settings.map(({ key }) => key))].filter((key) => !shown.has(key));
+	if (keys.notShown > 0) notShown.push(`keybind (${keys.notShown} of ${bindings.length})`);
 	return { text, notShown };
 }
 

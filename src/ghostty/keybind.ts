@@ -50,19 +50,19 @@ export const keybind: ValueKind = {
 	expected: "TRIGGER=ACTION with an action that neither types, nor writes, nor runs anything",
 	read: (text) => {
 		if (text === "clear") return text;
-		const parts = splitBinding(text);
+		const parts = parseKeybind(text);
 		return parts === null ? null : `${parts.prefix}${parts.trigger}=${parts.action}`;
 	},
 };
 
-interface Binding {
+export interface Binding {
 	readonly prefix: string;
 	readonly trigger: string;
 	readonly action: string;
 }
 
 /** The first `=` parts trigger and action, unless it is itself the key: `ctrl+==increase_font_size:1`. */
-function splitBinding(text: string): Binding | null {
+export function parseKeybind(text: string): Binding | null {
 	const prefix = /^(?:(?:all|unconsumed|performable):)*/.exec(text)?.[0] ?? "";
 	const rest = text.slice(prefix.length);
 	const first = rest.indexOf("=");

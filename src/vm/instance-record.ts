@@ -14,6 +14,8 @@ export const INSTANCE_FILE = {
 	/** SMBIOS strings for QEMU to read. */
 	hostKeyCredential: "host-key.cred",
 	authorizedKeyCredential: "authorized-key.cred",
+	hostnameCredential: "hostname.cred",
+	hintCredential: "hint.cred",
 	/** The key that the guest lets in, OpenSSH format. */
 	identity: "id_ed25519",
 	/** The guest's host key, for OpenSSH clients. */

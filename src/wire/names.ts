@@ -80,6 +80,10 @@ export const CREDENTIAL = {
 	hostKey: "virtualghost.host-key",
 	/** The one public key that may log in, OpenSSH one-line format. */
 	authorizedKey: "virtualghost.authorized-key",
+	/** The machine's name as a host name. */
+	hostname: "virtualghost.hostname",
+	/** There on the user's first start: the terminal says in two lines what this is. */
+	hint: "virtualghost.hint",
 } as const;
 
 /** Serial numbers of the virtio-blk disks; the initramfs finds the images by them under /sys/block. */
@@ -103,6 +107,8 @@ export const GUEST_PATH = {
 	agent: "/usr/lib/virtualghost/agent",
 	/** State that the session scripts leave for the agent (tmpfs). */
 	run: "/run/virtualghost",
+	/** There where the first prompt gives the hint of a first start. */
+	hint: "/run/virtualghost/hint",
 	/** Touched by the first prompt of the terminal's shell: from here on the terminal is up. */
 	terminalUp: "/run/virtualghost/session/terminal-up",
 	/** How a restored machine draws, in place of the kernel's command line: `virgl`, and `fallback` where it may step down. */

@@ -68,7 +68,7 @@ export async function openInside(
 			look: null,
 		},
 		instance,
-		credentials: makeCredentials(instance),
+		credentials: makeCredentials(instance, { hint: false }),
 		logs,
 		headless: true,
 		env: sandbox.env,

@@ -22,7 +22,8 @@ import { type AssetFiles, makeManifest } from "./manifest.ts";
 import { muslStep } from "./musl.ts";
 import { PCI_IDS, pciIdsStep } from "./pci-ids.ts";
 import { QEMU, qemuStep } from "./qemu.ts";
-import { ROOT, rootStep, rootTreeStep } from "./root.ts";
+import { distributionTreeStep, rootStep } from "./root.ts";
+import { ROOT } from "./root-info.ts";
 import { toolsStep } from "./tools.ts";
 
 export function assetsFolder(context: Context): string {
@@ -74,7 +75,7 @@ export async function buildAssets(context: Context): Promise<Manifest> {
 }
 
 async function makeRoot(context: Context, tools: Step): Promise<[Step, Step]> {
-	const tree = await rootTreeStep(context, tools);
+	const tree = await distributionTreeStep(context, tools);
 	return [tree, await rootStep(context, tools, tree)];
 }
 

@@ -12,7 +12,7 @@ import { npmPackages, takenFrom, withLicenses } from "./licenses.ts";
 import type { Package } from "./packages.ts";
 import { PCI_IDS } from "./pci-ids.ts";
 import { QEMU, type QemuInfo } from "./qemu.ts";
-import { ROOT, type RootInfo } from "./root.ts";
+import { ROOT, type RootInfo } from "./root-info.ts";
 
 const DOCS = "usr/share/doc";
 /** Of the build tools: initramfs/busybox, the agent's C library, and what its C++ library is linked out of. */

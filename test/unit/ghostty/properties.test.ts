@@ -48,12 +48,13 @@ const NUMBER = String.raw`\d+(\.\d+)?`;
 const FOOT_LINE = new RegExp(
 	[
 		String.raw`^include=/usr/share/virtualghost/foot\.ini$`,
-		String.raw`^\[(main|scrollback|mouse|cursor|colors)\]$`,
+		String.raw`^\[(main|scrollback|mouse|cursor|key-bindings|colors)\]$`,
 		// Fonts: names whose pattern characters are escaped, a size, at most a style.
 		String.raw`^font(-bold|-italic|-bold-italic)?=(((\\-|[^\\:/\p{C}-])+:size=${NUMBER}(:style=(\\-|[^\\:/,\p{C}-])+)?),?)+$`,
 		String.raw`^(pad=\d+x\d+|bold-text-in-bright=yes|lines=\d+|hide-when-typing=(yes|no)|blink=(yes|no))$`,
 		"^style=(block|hollow|beam|underline)$",
 		"^color=[0-9a-f]{6} [0-9a-f]{6}$",
+		String.raw`^[a-z-]+=(none|(((Control|Shift|Mod1|Mod4)\+)*\w+ ?)+)$`,
 		String.raw`^(background|foreground|regular[0-7]|bright[0-7]|\d{1,3}|selection-(fore|back)ground)=[0-9a-f]{6}$`,
 	].join("|"),
 	"u",

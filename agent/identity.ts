@@ -47,6 +47,7 @@ function apply(identity: Identity): void {
 		`127.0.0.1\tlocalhost\n127.0.1.1\t${identity.hostname} virtualghost\n::1\tlocalhost ip6-localhost ip6-loopback\n`,
 	);
 	writeFileSync("/etc/machine-id", `${identity.machineId}\n`);
+	if (identity.scale !== 1) writeFileSync(GUEST_PATH.scale, `${identity.scale}\n`);
 	if (identity.gpu === "virgl") startGpuSession(identity.gpuFallback);
 }
 

@@ -26,6 +26,7 @@ export function gatherHostFacts(env: Readonly<Record<string, string | undefined>
 		accelerators: findAccelerators(platform),
 		display: { x11: env.DISPLAY || null, wayland: env.WAYLAND_DISPLAY || null },
 		gl: null,
+		desktop: null,
 		kernelVsock: findKernelVsock(platform),
 	};
 }

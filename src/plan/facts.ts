@@ -27,6 +27,14 @@ export interface GlFact {
 	readonly why: string;
 }
 
+/** The desktop that a window opens on; each with where it was read. */
+export interface DesktopFact {
+	/** `layout[:variant[:options]]` as XKB names it. */
+	readonly keymap: { readonly value: string; readonly why: string } | null;
+	/** 2 where everything is drawn twice as large. */
+	readonly scale: { readonly value: number; readonly why: string } | null;
+}
+
 export interface HostFacts {
 	readonly platform: Platform;
 	readonly arch: Arch;
@@ -38,6 +46,8 @@ export interface HostFacts {
 	readonly display: DisplayFact;
 	/** Null where nobody has asked: it takes a process of its own, and only a window with OpenGL needs it. */
 	readonly gl: GlFact | null;
+	/** Null where nobody has asked: only a window needs it. */
+	readonly desktop: DesktopFact | null;
 	/** Whether the kernel's vhost-vsock can be used by this user. */
 	readonly kernelVsock: { readonly usable: boolean; readonly why: string };
 }

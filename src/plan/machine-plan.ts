@@ -2,6 +2,7 @@
 
 import type { Accelerator, Arch, ImagePaths, Platform } from "./facts.ts";
 import type { SnapshotUse } from "./snapshot.ts";
+import type { WindowPlan } from "./window.ts";
 
 /** `vfio`: a card of the host's, handed to the guest. */
 export type Gpu = "vfio" | "virgl" | "software" | "none";
@@ -41,6 +42,7 @@ export interface MachinePlan {
 	/** The guest may draw in software where its GPU turns out not to be good enough. */
 	readonly gpuFallback: boolean;
 	readonly display: Display;
+	readonly window: WindowPlan;
 	readonly control: Control;
 	readonly channels: { readonly qmp: Channel; readonly serial: Channel; readonly events: Channel };
 	readonly images: ImagePaths;

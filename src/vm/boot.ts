@@ -54,6 +54,7 @@ export async function boot(request: BootRequest): Promise<Machine> {
 			headless: request.headless,
 			passthrough: request.passthrough ?? [],
 			fallback,
+			name: request.instance.name,
 			instanceFolder: request.instance.folder,
 			channels: channels.planned,
 			credentialFiles: request.credentials.files,

@@ -13,9 +13,11 @@ import { encodeIdentity, type Identity } from "../wire/identity.ts";
 import { AGENT_VSOCK_PORT } from "../wire/names.ts";
 import { GuestWatch, type Stage } from "./guest-watch.ts";
 import type { Instance } from "./instance.ts";
+import { INSTANCE_FILE } from "./instance-record.ts";
 import type { LogFile, RunLogs } from "./logs.ts";
 import { Child } from "./process.ts";
 import { Qmp, type QmpEvent } from "./qmp.ts";
+import { WINDOW_FILE_VARIABLE, WindowFile } from "./window-file.ts";
 
 export interface MachineParts {
 	readonly plan: MachinePlan;
@@ -63,6 +65,10 @@ export class Machine implements AsyncDisposable {
 	readonly child: Child;
 	/** Resolves when QEMU is gone. */
 	readonly ended: Promise<Ending>;
+	/** Null without a window. */
+	readonly window: WindowFile | null;
+	/** The user wants the window closed; a second time QEMU ends at once. */
+	onClose: () => void = () => {};
 	readonly #scope: AsyncDisposableStack;
 	readonly #events: Duplex;
 	/** Where this attempt's output begins in QEMU's log; earlier attempts of the run stand before it. */
@@ -75,6 +81,7 @@ export class Machine implements AsyncDisposable {
 		child: Child,
 		streams: readonly [Duplex, Duplex, Duplex],
 		logs: { readonly serial: LogFile; readonly qemuStart: number },
+		window: WindowFile | null,
 		scope: AsyncDisposableStack,
 	) {
 		const [qmp, serial, events] = streams;
@@ -82,12 +89,14 @@ export class Machine implements AsyncDisposable {
 		this.logs = parts.logs;
 		this.keys = parts.keys;
 		this.child = child;
+		this.window = window;
 		this.#scope = scope;
 		this.#qemuLogStart = logs.qemuStart;
 		this.#events = events;
 		this.qmp = new Qmp(qmp);
 		this.qmp.on("event", (event) => this.#note(event));
 		this.guest = new GuestWatch({ serial, events }, logs.serial);
+		if (window) narrate(window, this.guest, parts.plan);
 		this.ended = child.exited.then((exitCode) => {
 			parts.logs.note(`QEMU ended with ${exitCode} (${this.#shutdown ?? "no word of a shutdown"})`);
 			return { exitCode, shutdown: this.#shutdown, panicked: this.#panicked };
@@ -107,14 +116,18 @@ export class Machine implements AsyncDisposable {
 		// Opened before QEMU starts, so that they are closed after it has ended.
 		const log = scope.use(parts.logs.open("qemu"));
 		const logs = { serial: scope.use(parts.logs.open("serial")), qemuStart: log.size };
-		const child = startChild(parts, argv, log, parts.channels.inherited, scope);
+		const window = openWindowFile(parts, scope);
+		const env = window ? { ...parts.env, [WINDOW_FILE_VARIABLE]: window.path } : parts.env;
+		const child = startChild({ ...parts, env }, argv, log, parts.channels.inherited, scope);
 		const streams = await parts.channels.streams(child);
-		return new Machine(parts, child, streams, logs, scope.move());
+		return new Machine(parts, child, streams, logs, window, scope.move());
 	}
 
 	#note(event: QmpEvent): void {
 		this.logs.note(`QMP ${event.event} ${JSON.stringify(event.data)}`);
 		if (event.event === "SHUTDOWN") this.#shutdown = String(event.data.reason ?? "");
+		// Nothing else presses the power button.
+		if (event.event === "POWERDOWN") this.onClose();
 		if (event.event === "GUEST_PANICKED") this.#panicked = true;
 	}
 
@@ -214,6 +227,24 @@ export class Machine implements AsyncDisposable {
 	async [Symbol.asyncDispose](): Promise<void> {
 		await this.#scope.disposeAsync();
 	}
+}
+
+/** What the window shows until there is a terminal in it, and when there is none any more. */
+function narrate(window: WindowFile, guest: GuestWatch, { gpu }: MachinePlan): void {
+	const unlessUp = (text: string) => () => {
+		if (!guest.has("terminal")) window.say(text);
+	};
+	void guest.reached("kernel").then(unlessUp("booting"));
+	void guest.reached("agent").then(unlessUp("opening the terminal"));
+	void guest.reached(gpu === "none" ? "agent" : "terminal").then(() => window.showGuest());
+	void guest.reached("ended").then(() => window.say("closing"));
+}
+
+function openWindowFile({ plan, instance }: MachineParts, scope: AsyncDisposableStack): WindowFile | null {
+	if (plan.display === "none") return null;
+	const path = `${instance.folder}/${INSTANCE_FILE.window}`;
+	scope.defer(() => rmSync(path, { force: true }));
+	return scope.use(new WindowFile(path, plan.window));
 }
 
 function startChild(

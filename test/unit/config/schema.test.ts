@@ -14,7 +14,7 @@ import {
 const DEFAULTS: Config = {
 	vm: { vcpus: "auto", memoryMiB: "auto", kernel: null, rootfs: null, accel: "auto", control: "auto" },
 	gpu: { mode: "auto", driverPack: null },
-	display: { backend: "auto" },
+	display: { backend: "auto", window: "auto", scale: "auto", keymap: "auto" },
 	qemu: { binary: null },
 	snapshot: { auto: true, diskMiB: 4096 },
 	logs: { keep: 10 },
@@ -71,6 +71,9 @@ describe("rows", () => {
 		  --gpu <auto|virgl|software|none|address>  How the guest draws [default: auto (virgl where the host's OpenGL is good enough, else software)]
 		  --driver-pack <path>  Driver pack with the guest's drivers for a real graphics card [default: none]
 		  --display <auto|gtk|sdl|cocoa|none>  What makes the window on the host [default: auto (what this host and its QEMU have)]
+		  --window <WxH|fullscreen|maximized>  How the window opens [default: auto (1280x800, times the scale)]
+		  --scale <auto|1|1.5|2>  How large the guest draws text and everything else [default: auto (that of this host's display)]
+		  --keymap <layout[:variant[:options]]>  Keyboard layout of the guest [default: auto (the keyboard layout of this host)]
 		  --snapshot-auto <true|false>  Make a snapshot in the background of a window's first start, for the next ones [default: true]
 		  --snapshot-disk <size>  Disk space that snapshots may take; those used least recently go first [default: 4G]
 		  --qemu <path>  qemu-system program to use instead of the embedded one [default: the embedded QEMU]

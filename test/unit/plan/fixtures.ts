@@ -16,6 +16,7 @@ export const linux: HostFacts = {
 	accelerators: [{ name: "kvm", usable: true, why: "/dev/kvm can be opened" }, tcg],
 	display: { x11: ":0", wayland: null },
 	gl: { version: "4.6 (Core Profile) Mesa 25.0.7", renderer: "AMD Radeon RX 6600", why: "" },
+	desktop: { keymap: { value: "us", why: "setxkbmap" }, scale: null },
 	kernelVsock: { usable: false, why: "/dev/vhost-vsock cannot be used" },
 };
 

@@ -52,19 +52,12 @@ export class Desktop implements AsyncDisposable {
 		return /Geometry: (\d+x\d+)/.exec(text)?.[1] ?? text;
 	}
 
-	/** A picture of one window, and how much of it (0-1) has the colour `rgb`, such as "282C34". */
+	/** A picture of one window (dist/pictures/NAME), and how much of it (0-1) has the colour `rgb`, such as "282C34". */
 	async share(window: string, rgb: string, name: string): Promise<number> {
 		const path = join(PICTURES, name);
 		await this.tool("mkdir", "-p", PICTURES);
 		await this.tool("import", "-window", window, path);
-		const histogram = await this.tool("convert", path, "-depth", "8", "-format", "%c", "histogram:info:-");
-		let total = 0;
-		let has = 0;
-		for (const [, count = "0", colour] of histogram.matchAll(/^\s*(\d+):.*#([0-9A-F]{6})/gm)) {
-			total += Number(count);
-			if (colour === rgb) has += Number(count);
-		}
-		return total === 0 ? 0 : has / total;
+		return await shareOf(path, rgb);
 	}
 
 	async focus(window: string): Promise<void> {
@@ -86,6 +79,18 @@ export class Desktop implements AsyncDisposable {
 		await this.manager[Symbol.asyncDispose]();
 		await this.x[Symbol.asyncDispose]();
 	}
+}
+
+/** How much (0-1) of a picture has exactly the colour `rgb`, such as "282C34". */
+export async function shareOf(path: string, rgb: string): Promise<number> {
+	const { stdout } = await tool(["convert", path, "-depth", "8", "-format", "%c", "histogram:info:-"]);
+	let total = 0;
+	let has = 0;
+	for (const [, count = "0", colour] of stdout.matchAll(/^\s*(\d+):.*#([0-9A-F]{6})/gm)) {
+		total += Number(count);
+		if (colour === rgb) has += Number(count);
+	}
+	return total === 0 ? 0 : has / total;
 }
 
 /** What a shell line in the machine prints. */

@@ -17,6 +17,7 @@ static void *find(const char *library, const char *name) {
 }
 
 #define GTK(name, type) ((type)find("libgtk-3.so.0", #name))
+#define GDK(name, type) ((type)find("libgdk-3.so.0", #name))
 #define GOBJECT(name, type) ((type)find("libgobject-2.0.so.0", #name))
 #define GLIB(name, type) ((type)find("libglib-2.0.so.0", #name))
 #define CAIRO(name, type) ((type)find("libcairo.so.2", #name))
@@ -148,6 +149,14 @@ HOOK void g_set_prgname(const char *name) {
 	GLIB(g_set_prgname, void (*)(const char *))(strcmp(name, "qemu") == 0 ? PROGRAM : name);
 }
 
+/* GTK counts in units that are so many pixels wide. */
+static int monitor_scale(void) {
+	void *display = GDK(gdk_display_get_default, void *(*)(void))();
+	void *monitor = display ? GDK(gdk_display_get_monitor, void *(*)(void *, int))(display, 0) : NULL;
+	int scale = monitor ? GDK(gdk_monitor_get_scale_factor, int (*)(void *))(monitor) : 1;
+	return scale > 0 ? scale : 1;
+}
+
 HOOK void *gtk_window_new(int type) {
 	void *window = GTK(gtk_window_new, void *(*)(int))(type);
 	if (it.window || !is_qemus(__builtin_return_address(0))) return window;
@@ -155,7 +164,8 @@ HOOK void *gtk_window_new(int type) {
 	read_wishes(&it.wishes);
 	if (it.wishes.width > 0 && it.wishes.height > 0) {
 		void (*size)(void *, int, int) = GTK(gtk_window_set_default_size, void (*)(void *, int, int));
-		size(window, it.wishes.width, it.wishes.height);
+		int scale = monitor_scale();
+		size(window, it.wishes.width / scale, it.wishes.height / scale);
 	}
 	if (it.wishes.maximized) GTK(gtk_window_maximize, void_fn *)(window);
 	GLIB(g_timeout_add, unsigned (*)(unsigned, int (*)(void *), void *))(SETTLE_MS / 2, tick, NULL);

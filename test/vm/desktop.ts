@@ -37,14 +37,19 @@ export class Desktop implements AsyncDisposable {
 		return found.stdout.split("\n").filter(Boolean);
 	}
 
-	/** The window of ours, as soon as it is there. */
+	/** The window of ours, as soon as it is there to stay: SDL makes it anew for its renderer. */
 	async window(): Promise<string> {
-		for (let i = 0; i < 1200; i++) {
-			const [id] = await this.windows();
-			if (id) return id;
-			await Bun.sleep(50);
-		}
-		throw new Error("no window");
+		let seen = "";
+		return await until(
+			async () => {
+				const before = seen;
+				seen = (await this.windows()).join();
+				await Bun.sleep(500);
+				return seen === before ? seen : "";
+			},
+			(found) => /^\d+$/.test(found),
+			60,
+		);
 	}
 
 	async size(window: string): Promise<string> {
@@ -56,7 +61,8 @@ export class Desktop implements AsyncDisposable {
 	async share(window: string, rgb: string, name: string): Promise<number> {
 		const path = join(PICTURES, name);
 		await this.tool("mkdir", "-p", PICTURES);
-		await this.tool("import", "-window", window, path);
+		// Without such a window it would wait for somebody to click on one.
+		await this.tool("timeout", "30", "import", "-window", window, path);
 		return await shareOf(path, rgb);
 	}
 

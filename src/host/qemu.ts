@@ -53,6 +53,7 @@ export function embeddedQemu(folder: string, bundle: BundleVersions): FoundQemu 
 			version: bundle.version,
 			dataFolder: join(folder, "share"),
 			vsockDaemon: start("vhost-device-vsock"),
+			passt: start("passt"),
 			virgl: true,
 		},
 		env: { ...bundleEnvironment(folder), QEMU_MODULE_DIR: join(folder, "modules") },
@@ -104,7 +105,8 @@ export function externalQemu(wish: string | null, arch: Arch): FoundQemu {
 			command: [path],
 			version,
 			dataFolder: null,
-			vsockDaemon: findVsockDaemon(),
+			vsockDaemon: findHelper("vhost-device-vsock"),
+			passt: findHelper("passt"),
 			virgl: hasDevice(path, "virtio-gpu-gl-pci"),
 		},
 		env: {},
@@ -144,7 +146,7 @@ function findInSystem(name: string): string | null {
 	return places.find((path) => existsSync(path)) ?? null;
 }
 
-function findVsockDaemon(): string[] | null {
-	const path = process.platform === "linux" ? Bun.which("vhost-device-vsock") : null;
+function findHelper(name: string): string[] | null {
+	const path = process.platform === "linux" ? Bun.which(name) : null;
 	return path ? [path] : null;
 }

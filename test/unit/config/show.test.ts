@@ -35,6 +35,18 @@ test("showConfig", () => {
 	  scale = "auto"                                        # default
 	  keymap = "auto"                                       # default
 
+	  [terminal]
+	  ghostty-config = "auto"                               # default
+	  #theme = none                                         # default
+	  #font-size = none                                     # default
+	  host-fonts = true                                     # default
+	  trust-colours = "off"                                 # default
+
+	  [network]
+	  mode = "internet"                                     # default
+	  #allow = none                                         # default
+	  #deny = none                                          # default
+
 	  [snapshot]
 	  auto = true                                           # default
 	  disk = 4096                                           # default
@@ -47,6 +59,7 @@ test("showConfig", () => {
 
 	  [timeouts]
 	  boot = 300                                            # default
+	  hung = 30                                             # default
 	  "
 	`);
 });

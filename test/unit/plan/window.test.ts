@@ -13,7 +13,7 @@ const lines = (plan: ReturnType<typeof planOf>) =>
 describe("the window", () => {
 	test("plain, with its machine's name", () => {
 		expect(lines(planOf(linux, embedded, {}, { name: "brave-newt" }))).toEqual([
-			"-name guest=VirtualGhost — brave-newt",
+			"-name guest=VirtualGhost — brave-newt [internet]",
 			"-display sdl,gl=on",
 			"-device virtio-gpu-gl-pci,id=gpu,xres=1280,yres=800",
 		]);

@@ -82,7 +82,8 @@ function findConnector(): { readonly folder: string; readonly name: string } | n
 
 function isQemus(card: string): boolean {
 	const driver = join(CARDS, card, "device/driver");
-	return existsSync(driver) && basename(readlinkSync(driver)) === "virtio_gpu";
+	// virtio-pci, or virtio_gpu itself on older kernels.
+	return existsSync(driver) && basename(readlinkSync(driver)).startsWith("virtio");
 }
 
 /** What the window's size has become: the mode that the card prefers. */

@@ -20,6 +20,11 @@ const TEST_PACKAGES = {
 	// A window manager and its remote control, to close a window as a person does.
 	openbox: "/usr/bin/openbox",
 	wmctrl: "/usr/bin/wmctrl",
+	// The desktop's keyboard layout, and its scale.
+	"x11-xkb-utils": "/usr/bin/setxkbmap",
+	"x11-xserver-utils": "/usr/bin/xrdb",
+	// A Wayland session without a screen.
+	weston: "/usr/bin/weston",
 	imagemagick: "/usr/bin/convert",
 	"openssh-client": "/usr/bin/ssh",
 	rsync: "/usr/bin/rsync",

@@ -116,6 +116,9 @@ export class SessionWatch {
 	#terminalUp = false;
 	#ended = false;
 
+	/** `onTerminalUp` is called when the terminal is there, once more after `tellAgain`. */
+	constructor(readonly onTerminalUp: () => void) {}
+
 	start(): void {
 		for (const path of [GUEST_PATH.sessionEnded, GUEST_PATH.terminalUp]) {
 			// The agent starts before systemd-tmpfiles does, which gives the folders their owners.
@@ -147,6 +150,7 @@ export class SessionWatch {
 		}
 		if (!this.#terminalUp && existsSync(GUEST_PATH.terminalUp)) {
 			this.#terminalUp = sendEvent({ event: "terminal-up" });
+			this.onTerminalUp();
 		}
 		if (!this.#ended && existsSync(GUEST_PATH.sessionEnded)) {
 			const [result = "unknown", code = "", status = ""] = readFileSync(GUEST_PATH.sessionEnded, "utf8")

@@ -41,6 +41,7 @@ function apply(identity: Identity): void {
 	setClock(identity.unixMs);
 	setHostname(identity.hostname);
 	writeFileSync("/etc/machine-id", `${identity.machineId}\n`);
+	if (identity.scale !== 1) writeFileSync(GUEST_PATH.scale, `${identity.scale}\n`);
 	if (identity.gpu === "virgl") startGpuSession(identity.gpuFallback);
 }
 

@@ -6,6 +6,7 @@ import { AGENT_VSOCK_PORT } from "../src/wire/names.ts";
 import { readCredentials, readGreeting } from "./credentials.ts";
 import { SessionWatch, sendEvent, sendHeartbeat } from "./events.ts";
 import { greet, receiveIdentity, waitsForIdentity } from "./identity.ts";
+import { ScreenFollower } from "./screen-follow.ts";
 import { createAgentServer } from "./server.ts";
 import { hasControlCard, listenControlCard } from "./tcp.ts";
 import { listenVsock } from "./vsock.ts";
@@ -18,7 +19,8 @@ async function main(): Promise<void> {
 		return;
 	}
 	for (const event of ["uncaughtException", "unhandledRejection"] as const) process.on(event, survive);
-	const watch = new SessionWatch();
+	const screen = new ScreenFollower();
+	const watch = new SessionWatch(() => screen.start());
 	const restored = waitsForIdentity();
 	if (restored) watch.start();
 	const credentials = restored ? await receiveIdentity() : readCredentials(process.env.CREDENTIALS_DIRECTORY);

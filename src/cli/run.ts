@@ -148,7 +148,9 @@ async function runMachine(
 	await using opened = await openRun(context, { ...wishes, passthrough: card?.plan.passed }, report, interrupts.signal);
 	const { machine } = opened;
 	await using serving = await serve(opened, flags.publish, interrupts);
-	const stopped = rejectOn(interrupts.signal).catch(() => "stopped" as const);
+	const { promise: closed, resolve: close } = Promise.withResolvers<"closed">();
+	machine.onClose = () => close("closed");
+	const stopped = Promise.race([rejectOn(interrupts.signal).catch(() => "stopped" as const), closed]);
 	const up = follow(context, opened, serving, wishes.config, report).then(() => "up" as const);
 	void up.then(() => announce?.({ name: opened.instance.name })).catch(() => {});
 	const first = await Promise.race([machine.ended, stopped, up]);
@@ -160,8 +162,16 @@ async function runMachine(
 	if (first === "up") await Promise.race([machine.ended, stopped]);
 	if (interrupts.first) {
 		report.stage("shutting down (Ctrl+C again skips ahead)");
+		machine.window?.say("closing");
 		const { orderly } = await serving.stop();
 		return orderly ? EXIT.ok : interruptExitCode(interrupts.first);
+	}
+	if (machine.child.running && (await Promise.race([closed, machine.ended])) === "closed") {
+		report.stage("closing (closing the window again ends it at once)");
+		machine.window?.say("closing");
+		// What the user asked for, however it ends.
+		await serving.stop();
+		return EXIT.ok;
 	}
 	await machine.ended;
 	if (serving.forced) return EXIT.terminated;

@@ -2,6 +2,7 @@
  * Every key of the configuration, once: the type `Config`, the defaults, `--help`, the example file, the diagnostics and
  * the docs are all made from these rows.
  */
+import { keymap, windowStart } from "./display-kinds.ts";
 import {
 	boolean,
 	choice,
@@ -161,6 +162,39 @@ const WINDOW_KEYS = [
 		doc: "What makes the window on the host",
 		env: "VIRTUALGHOST_DISPLAY",
 		flag: "display",
+	}),
+	row(windowStart(), {
+		section: "display",
+		name: "window",
+		field: "window",
+		default: "auto",
+		defaultDoc: "auto (1280x800, times the scale)",
+		doc: "How the window opens",
+		detail: "The guest's screen follows the window. Ctrl+Alt+F turns full screen on and off.",
+		example: '"1600x1000"',
+		env: "VIRTUALGHOST_WINDOW",
+		flag: "window",
+	}),
+	row(choice(["auto", "1", "1.5", "2"]), {
+		section: "display",
+		name: "scale",
+		field: "scale",
+		default: "auto",
+		defaultDoc: "auto (that of this host's display)",
+		doc: "How large the guest draws text and everything else",
+		env: "VIRTUALGHOST_SCALE",
+		flag: "scale",
+	}),
+	row(keymap(), {
+		section: "display",
+		name: "keymap",
+		field: "keymap",
+		default: "auto",
+		defaultDoc: "auto (the keyboard layout of this host)",
+		doc: "Keyboard layout of the guest",
+		detail: 'As XKB names it: "de", "us:intl", "fr:bepo:caps:escape".',
+		env: "VIRTUALGHOST_KEYMAP",
+		flag: "keymap",
 	}),
 ] as const;
 

@@ -27,6 +27,7 @@ export function gatherHostFacts(env: Readonly<Record<string, string | undefined>
 		display: { x11: env.DISPLAY || null, wayland: env.WAYLAND_DISPLAY || null },
 		gl: null,
 		ipv6: hasIpv6(),
+		desktop: null,
 		kernelVsock: findKernelVsock(platform),
 	};
 }

@@ -14,6 +14,9 @@ const SAFE_VERSION = "11.0";
 const HOST_LIBRARY_FOLDERS = ["/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib64", "/usr/lib64", "/usr/lib"];
 const HOST_LOADER = "/lib64/ld-linux-x86-64.so.2";
 
+/** In the bundle: makes QEMU's window ours. */
+const WINDOW_LIBRARY = "lib/virtualghost-window.so";
+
 export interface FoundQemu {
 	readonly facts: QemuFacts;
 	/** Added to the environment of QEMU. */
@@ -40,11 +43,15 @@ export function embeddedQemu(folder: string, bundle: BundleVersions): FoundQemu 
 		join(folder, "fallback"),
 	];
 	const loader = useBundledGlibc ? join(folder, "glibc", "ld-linux-x86-64.so.2") : HOST_LOADER;
-	const start = (name: string) => [loader, "--library-path", libraries.join(":"), join(folder, "bin", name)];
+	const start = (name: string, ...options: string[]) => {
+		return [loader, "--library-path", libraries.join(":"), ...options, join(folder, "bin", name)];
+	};
+	// docs/decisions/window.md
+	const window = ["--preload", join(folder, WINDOW_LIBRARY)];
 	return {
 		facts: {
 			source: "embedded",
-			command: start("qemu-system-x86_64"),
+			command: start("qemu-system-x86_64", ...window),
 			version: bundle.version,
 			dataFolder: join(folder, "share"),
 			vsockDaemon: start("vhost-device-vsock"),

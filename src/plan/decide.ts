@@ -8,6 +8,7 @@ import { decideGpu, isPassthrough } from "./gpu.ts";
 import type { Channel, Control, Display, Gpu, MachinePlan } from "./machine-plan.ts";
 import { decideNetwork, networkLabel } from "./network.ts";
 import type { SnapshotUse } from "./snapshot.ts";
+import { decideWindow, windowTitle } from "./window.ts";
 
 /** What only this run knows. */
 export interface RunFacts {
@@ -18,6 +19,8 @@ export interface RunFacts {
 	readonly snapshot?: SnapshotUse;
 	/** What `vfio/` has taken from the host for the guest. */
 	readonly passthrough?: readonly string[];
+	/** Of the instance, for the window's title. */
+	readonly name?: string | undefined;
 	readonly instanceFolder: string;
 	readonly channels: MachinePlan["channels"];
 	readonly credentialFiles: readonly string[];
@@ -64,6 +67,7 @@ export function decide(
 		passthrough: run.passthrough ?? [],
 		gpuFallback: gpu === "virgl" && config.gpu.mode === "auto",
 		display,
+		window: decideWindow(config, host, display, windowTitle(run.name, networkLabel({ network })), reasons),
 		control: decideControl(config, host, qemu, run, reasons),
 		network,
 		networkFd: NETWORK_FD,

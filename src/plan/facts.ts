@@ -27,6 +27,14 @@ export interface GlFact {
 	readonly why: string;
 }
 
+/** The desktop that a window opens on; each with where it was read. */
+export interface DesktopFact {
+	/** `layout[:variant[:options]]` as XKB names it. */
+	readonly keymap: { readonly value: string; readonly why: string } | null;
+	/** 2 where everything is drawn twice as large. */
+	readonly scale: { readonly value: number; readonly why: string } | null;
+}
+
 export interface HostFacts {
 	readonly platform: Platform;
 	readonly arch: Arch;
@@ -40,6 +48,8 @@ export interface HostFacts {
 	readonly gl: GlFact | null;
 	/** Whether it has an IPv6 address that may lead somewhere. */
 	readonly ipv6: boolean;
+	/** Null where nobody has asked: only a window needs it. */
+	readonly desktop: DesktopFact | null;
 	/** Whether the kernel's vhost-vsock can be used by this user. */
 	readonly kernelVsock: { readonly usable: boolean; readonly why: string };
 }

@@ -3,6 +3,7 @@
 import type { Accelerator, Arch, ImagePaths, Platform } from "./facts.ts";
 import type { Network } from "./network.ts";
 import type { SnapshotUse } from "./snapshot.ts";
+import type { WindowPlan } from "./window.ts";
 
 /** `vfio`: a card of the host's, handed to the guest. */
 export type Gpu = "vfio" | "virgl" | "software" | "none";
@@ -42,6 +43,7 @@ export interface MachinePlan {
 	/** The guest may draw in software where its GPU turns out not to be good enough. */
 	readonly gpuFallback: boolean;
 	readonly display: Display;
+	readonly window: WindowPlan;
 	readonly control: Control;
 	readonly network: Network;
 	/** Where QEMU finds the socket of a filtered network. */

@@ -30,7 +30,9 @@ export function whyNoSnapshot(plan: MachinePlan, controlWish: string): string | 
 /** Everything that a machine's saved state depends on, as text: two machines with the same text can take each other's. */
 export function snapshotShape(plan: MachinePlan, outside: Readonly<Record<string, string>>): string {
 	const { qemuVersion, accelerator, cpu, vcpus, memoryMiB, gpu, images } = plan;
+	// The session of a software screen runs in there already, with its keyboard.
+	const keymap = gpu === "none" ? null : plan.window.keymap;
 	// The display is the host's side only, and whether the guest may step down is told to each machine anew.
 	const network = plan.network.kind === "none" ? "none" : networkWord(plan);
-	return JSON.stringify({ qemuVersion, accelerator, cpu, vcpus, memoryMiB, gpu, images, network, outside });
+	return JSON.stringify({ qemuVersion, accelerator, cpu, vcpus, memoryMiB, gpu, keymap, images, network, outside });
 }

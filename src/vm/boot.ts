@@ -60,6 +60,7 @@ export async function boot(request: BootRequest): Promise<Machine> {
 			headless: request.headless,
 			passthrough: request.passthrough ?? [],
 			fallback,
+			name: request.instance.name,
 			instanceFolder: request.instance.machineFolder,
 			channels: channels.planned,
 			credentialFiles: request.credentials.files,

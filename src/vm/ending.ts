@@ -77,7 +77,8 @@ export function judgeEnding(facts: EndingFacts): Fault | null {
 		return new Fault(`QEMU ended with ${describeExit(facts.exitCode)}`, { log, tail: facts.qemuTail });
 	}
 	// The launcher's own quit and TERM never come here: any other signal to QEMU is somebody else's.
-	if (shutdown === "guest-shutdown" || shutdown === "host-ui") return null;
+	// GTK's window says "quit" where SDL's says that it was closed.
+	if (shutdown === "guest-shutdown" || shutdown === "host-ui" || shutdown === "host-qmp-quit") return null;
 	// With -no-reboot a reset ends QEMU: `reboot` in the terminal (its session ended first), or a crash.
 	if (shutdown === "guest-reset" && session) return null;
 	if (shutdown === "guest-reset") return new Fault("The guest crashed and was reset", { log, tail: facts.serialTail });

@@ -6,7 +6,7 @@ import { PROTOCOL_VERSION } from "../wire/names.ts";
 import type { LogFile } from "./logs.ts";
 
 /** In the order of a start. */
-export type Stage = "kernel" | "waiting" | "agent" | "terminal";
+export type Stage = "kernel" | "waiting" | "agent" | "terminal" | "ended";
 
 /** What draws in the guest, by its own word (untrusted). */
 export type Graphics = Extract<GuestEvent, { event: "graphics" }>;
@@ -37,7 +37,7 @@ export class GuestWatch {
 	readonly #waiting = new Map<Stage, { promise: Promise<void>; resolve: () => void }>();
 
 	constructor(streams: { serial: Duplex; events: Duplex }, serialLog: LogFile) {
-		for (const stage of ["kernel", "waiting", "agent", "terminal"] as const) {
+		for (const stage of ["kernel", "waiting", "agent", "terminal", "ended"] as const) {
 			this.#waiting.set(stage, Promise.withResolvers<void>());
 		}
 		const serialLines = new LineSplitter(SERIAL_LINE_CHARS_MAX);
@@ -102,6 +102,7 @@ export class GuestWatch {
 				break;
 			case "session-ended":
 				this.sessionEnd ??= event;
+				this.#mark("ended");
 				break;
 		}
 	}

@@ -20,6 +20,8 @@ export const INSTANCE_FILE = {
 	identity: "id_ed25519",
 	/** The guest's host key, for OpenSSH clients. */
 	knownHosts: "known_hosts",
+	/** What the window shows: see window-file.ts. */
+	window: "window",
 	/** A picture on its way. */
 	screen: "screen",
 } as const;

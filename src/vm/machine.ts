@@ -16,10 +16,12 @@ import { AGENT_VSOCK_PORT } from "../wire/names.ts";
 import { GuestGuard, patienceOf, type Trouble } from "./guest-guard.ts";
 import { GuestWatch, type Stage } from "./guest-watch.ts";
 import type { Instance } from "./instance.ts";
+import { INSTANCE_FILE } from "./instance-record.ts";
 import type { LogFile, RunLogs } from "./logs.ts";
 import { type StartedNetwork, startNetwork } from "./network.ts";
 import { Child } from "./process.ts";
 import { Qmp, type QmpEvent } from "./qmp.ts";
+import { WINDOW_FILE_VARIABLE, WindowFile } from "./window-file.ts";
 
 export interface MachineParts {
 	readonly plan: MachinePlan;
@@ -79,6 +81,10 @@ export class Machine implements AsyncDisposable {
 	readonly network: Promise<string | null>;
 	/** Resolves when QEMU is gone. */
 	readonly ended: Promise<Ending>;
+	/** Null without a window. */
+	readonly window: WindowFile | null;
+	/** The user wants the window closed; a second time QEMU ends at once. */
+	onClose: () => void = () => {};
 	readonly #scope: AsyncDisposableStack;
 	readonly #events: Duplex;
 	/** Where this attempt's output begins in QEMU's log; earlier attempts of the run stand before it. */
@@ -92,6 +98,7 @@ export class Machine implements AsyncDisposable {
 		child: Child,
 		streams: readonly [Duplex, Duplex, Duplex],
 		logs: { readonly serial: LogFile; readonly qemuStart: number },
+		window: WindowFile | null,
 		network: Promise<string | null>,
 		scope: AsyncDisposableStack,
 	) {
@@ -100,6 +107,7 @@ export class Machine implements AsyncDisposable {
 		this.logs = parts.logs;
 		this.keys = parts.keys;
 		this.child = child;
+		this.window = window;
 		this.network = network;
 		this.#scope = scope;
 		this.#qemuLogStart = logs.qemuStart;
@@ -107,6 +115,7 @@ export class Machine implements AsyncDisposable {
 		this.qmp = new Qmp(qmp);
 		this.qmp.on("event", (event) => this.#note(event));
 		this.guest = new GuestWatch({ serial, events }, logs.serial);
+		if (window) narrate(window, this.guest, parts.plan);
 		this.#guard(parts.hungMs);
 		this.ended = child.exited.then((exitCode) => {
 			parts.logs.note(`QEMU ended with ${exitCode} (${this.#shutdown ?? "no word of a shutdown"})`);
@@ -128,10 +137,14 @@ export class Machine implements AsyncDisposable {
 		const log = scope.use(parts.logs.open("qemu"));
 		const logs = { serial: scope.use(parts.logs.open("serial")), qemuStart: log.size };
 		const network = openNetwork(parts, scope);
-		const child = startChild(parts, argv, log, parts.channels.inherited, scope, network ? [network.fd] : []);
+		const window = openWindowFile(parts, scope);
+		const env = window ? { ...parts.env, [WINDOW_FILE_VARIABLE]: window.path } : parts.env;
+		const handed = network ? [network.fd] : [];
+		const child = startChild({ ...parts, env }, argv, log, parts.channels.inherited, scope, handed);
 		network?.handedOver();
 		const streams = await parts.channels.streams(child);
-		return new Machine(parts, child, streams, logs, network?.outcome ?? Promise.resolve(null), scope.move());
+		const outcome = network?.outcome ?? Promise.resolve(null);
+		return new Machine(parts, child, streams, logs, window, outcome, scope.move());
 	}
 
 	#guard(hungMs: number): void {
@@ -159,6 +172,8 @@ export class Machine implements AsyncDisposable {
 	#note(event: QmpEvent): void {
 		this.logs.note(`QMP ${event.event} ${JSON.stringify(event.data)}`);
 		if (event.event === "SHUTDOWN") this.#shutdown = String(event.data.reason ?? "");
+		// Nothing else presses the power button.
+		if (event.event === "POWERDOWN") this.onClose();
 		if (event.event === "GUEST_PANICKED") this.#panicked = true;
 	}
 
@@ -258,6 +273,24 @@ export class Machine implements AsyncDisposable {
 	async [Symbol.asyncDispose](): Promise<void> {
 		await this.#scope.disposeAsync();
 	}
+}
+
+/** What the window shows until there is a terminal in it, and when there is none any more. */
+function narrate(window: WindowFile, guest: GuestWatch, { gpu }: MachinePlan): void {
+	const unlessUp = (text: string) => () => {
+		if (!guest.has("terminal")) window.say(text);
+	};
+	void guest.reached("kernel").then(unlessUp("booting"));
+	void guest.reached("agent").then(unlessUp("opening the terminal"));
+	void guest.reached(gpu === "none" ? "agent" : "terminal").then(() => window.showGuest());
+	void guest.reached("ended").then(() => window.say("closing"));
+}
+
+function openWindowFile({ plan, instance }: MachineParts, scope: AsyncDisposableStack): WindowFile | null {
+	if (plan.display === "none") return null;
+	const path = `${instance.folder}/${INSTANCE_FILE.window}`;
+	scope.defer(() => rmSync(path, { force: true }));
+	return scope.use(new WindowFile(path, plan.window));
 }
 
 function startChild(

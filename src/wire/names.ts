@@ -28,6 +28,12 @@ export const GPU_OPTION = "virtualghost.gpu";
 /** On the kernel's command line: a session whose GPU is not good enough starts once more without it. */
 export const GPU_FALLBACK_OPTION = "virtualghost.gpu-fallback=software";
 
+/** On the kernel's command line: keyboard of the session, `layout[:variant[:options]]` in XKB's names; read by the session's script. */
+export const KEYMAP_OPTION = "virtualghost.xkb";
+
+/** On the kernel's command line: how large the session draws, 1 where it is missing; read by the session's script. */
+export const SCALE_OPTION = "virtualghost.scale";
+
 /** Exit status of a session that must not draw without the GPU and showed nothing on it in time; the session's script has it too. */
 export const NOTHING_DRAWN_STATUS = 79;
 
@@ -113,6 +119,8 @@ export const GUEST_PATH = {
 	terminalUp: "/run/virtualghost/session/terminal-up",
 	/** How a restored machine draws, in place of the kernel's command line: `virgl`, and `fallback` where it may step down. */
 	gpu: "/run/virtualghost/gpu",
+	/** How large a restored machine draws, in place of the kernel's command line. */
+	scale: "/run/virtualghost/scale",
 	/** Written before the terminal starts, where a GPU draws: a line with the OpenGL version, a line with the renderer. */
 	graphics: "/run/virtualghost/session/graphics",
 	/** Why the session was started once more without the GPU. */

@@ -5,8 +5,10 @@ import {
 	GPU_FALLBACK_OPTION,
 	GPU_OPTION,
 	IDENTITY_OPTION,
+	KEYMAP_OPTION,
 	LOOK_OPTION,
 	NETWORK_OPTION,
+	SCALE_OPTION,
 	SESSION_LATER_OPTION,
 	SESSION_OFF_OPTION,
 } from "../../wire/names.ts";
@@ -24,6 +26,9 @@ export function kernelCommandLine(plan: MachinePlan): string {
 		"systemd.show_status=0",
 		`${GPU_OPTION}=${plan.gpu}`,
 	];
+	if (plan.gpu !== "none" && plan.window.keymap !== null) words.push(`${KEYMAP_OPTION}=${plan.window.keymap}`);
+	// As with the GPU below: the window that a restored machine gets is not that of the machine that was saved.
+	if (!plan.snapshot && plan.window.scale !== 1) words.push(`${SCALE_OPTION}=${plan.window.scale}`);
 	if (plan.snapshot) words.push(...snapshotWords(plan));
 	// A restored machine is told, since others from the same snapshot may differ.
 	else if (plan.gpuFallback) words.push(GPU_FALLBACK_OPTION);

@@ -1,7 +1,6 @@
 /** Board, processors, memory, and what QEMU itself may do. */
 import { hasExitWithParent } from "../decide.ts";
 import type { MachinePlan } from "../machine-plan.ts";
-import { networkLabel } from "../network.ts";
 import { keyval } from "./keyval.ts";
 
 export function machineArgv(plan: MachinePlan): string[] {
@@ -52,15 +51,8 @@ function memoryBackend({ control, memoryMiB, snapshot }: MachinePlan): string | 
 }
 
 export function processArgv(plan: MachinePlan): string[] {
-	const argv = [
-		"-name",
-		`guest=VirtualGhost ${networkLabel(plan)}`,
-		"-nodefaults",
-		"-no-user-config",
-		"-no-reboot",
-		"-monitor",
-		"none",
-	];
+	const name = keyval("", { guest: plan.window.title });
+	const argv = ["-name", name, "-nodefaults", "-no-user-config", "-no-reboot", "-monitor", "none"];
 	if (plan.dataFolder) argv.push("-L", plan.dataFolder);
 	if (plan.platform === "linux") {
 		argv.push(

@@ -145,15 +145,14 @@ async function startFrom(
 		headless: role === "make" || request.headless,
 		fallback: { accelerator, cpu, gpu },
 		snapshot: { role, ramFile },
+		name: role === "make" ? undefined : request.instance.name,
 		instanceFolder: owner.instance.folder,
 		channels: channels.planned,
 		credentialFiles: [],
 	};
 	// Nobody looks at a machine that is being made, whatever window was asked for.
-	const config =
-		role === "make"
-			? { ...request.config, display: { ...request.config.display, backend: "none" as const } }
-			: request.config;
+	const noWindow = { ...request.config.display, backend: "none", window: "auto" } as const;
+	const config = role === "make" ? { ...request.config, display: noWindow } : request.config;
 	return await Machine.start({
 		plan: decide(config, request.host, request.qemu.facts, request.images, facts),
 		qemu: request.qemu.facts,

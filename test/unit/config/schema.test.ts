@@ -14,7 +14,7 @@ import {
 const DEFAULTS: Config = {
 	vm: { vcpus: "auto", memoryMiB: "auto", kernel: null, rootfs: null, accel: "auto", control: "auto" },
 	gpu: { mode: "auto", driverPack: null },
-	display: { backend: "auto" },
+	display: { backend: "auto", window: "auto", scale: "auto", keymap: "auto" },
 	terminal: { ghosttyConfig: "auto", theme: null, fontSize: null, hostFonts: true, trustColours: "off" },
 	network: { mode: "internet", allow: null, deny: null },
 	qemu: { binary: null },
@@ -73,6 +73,9 @@ describe("rows", () => {
 		  --gpu <auto|virgl|software|none|address>  How the guest draws [default: auto (virgl where the host's OpenGL is good enough, else software)]
 		  --driver-pack <path>  Driver pack with the guest's drivers for a real graphics card [default: none]
 		  --display <auto|gtk|sdl|cocoa|none>  What makes the window on the host [default: auto (what this host and its QEMU have)]
+		  --window <WxH|fullscreen|maximized>  How the window opens [default: auto (1280x800, times the scale)]
+		  --scale <auto|1|1.5|2>  How large the guest draws text and everything else [default: auto (that of this host's display)]
+		  --keymap <layout[:variant[:options]]>  Keyboard layout of the guest [default: auto (the keyboard layout of this host)]
 		  --ghostty-config <auto|none|path>  Ghostty configuration whose looks and keys the terminal gets [default: auto (this host's Ghostty configuration, if there is one)]
 		  --theme <name|path>  Theme of the terminal, over the colours of its configuration [default: that of the Ghostty configuration]
 		  --font-size <points>  Size of the terminal's font [default: that of the Ghostty configuration]

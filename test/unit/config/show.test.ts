@@ -31,6 +31,9 @@ test("showConfig", () => {
 
 	  [display]
 	  backend = "auto"                                      # default
+	  window = "auto"                                       # default
+	  scale = "auto"                                        # default
+	  keymap = "auto"                                       # default
 
 	  [terminal]
 	  ghostty-config = "auto"                               # default

@@ -17,6 +17,7 @@ export const linux: HostFacts = {
 	display: { x11: ":0", wayland: null },
 	gl: { version: "4.6 (Core Profile) Mesa 25.0.7", renderer: "AMD Radeon RX 6600", why: "" },
 	ipv6: true,
+	desktop: { keymap: { value: "us", why: "setxkbmap" }, scale: null },
 	kernelVsock: { usable: false, why: "/dev/vhost-vsock cannot be used" },
 };
 

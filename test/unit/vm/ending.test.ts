@@ -21,6 +21,7 @@ test("ways of leaving that are no failure", () => {
 	expect(judge({})).toBeNull();
 	expect(judge({ session: null })).toBeNull();
 	expect(judge({ shutdown: "host-ui", session: null })).toBeNull();
+	expect(judge({ shutdown: "host-qmp-quit", session: null })).toBeNull();
 	expect(
 		judge({
 			session: {

@@ -26,6 +26,8 @@ const TEST_PACKAGES = {
 	git: "/usr/bin/git",
 	// What the guest has, for the unit tests of `cp`.
 	"openssh-sftp-server": "/usr/lib/openssh/sftp-server",
+	// qemu-img judges the disks that we make.
+	"qemu-utils": "/usr/bin/qemu-img",
 	// xmessage, for the error dialog.
 	"x11-utils": "/usr/bin/xmessage",
 	// The host's side of OpenGL: never part of the QEMU bundle.

@@ -47,7 +47,7 @@ function apply(identity: Identity): void {
 		`127.0.0.1\tlocalhost\n127.0.1.1\t${identity.hostname} virtualghost\n::1\tlocalhost ip6-localhost ip6-loopback\n`,
 	);
 	writeFileSync("/etc/machine-id", `${identity.machineId}\n`);
-	if (identity.gpu === "virgl") startGpuSession(identity.gpuFallback);
+	if (identity.gpu === "virgl") startGpuSession(identity);
 }
 
 /** The kernel's generator gets bytes that no other machine has, and everything drawn before is forgotten; so does our own. */
@@ -70,8 +70,9 @@ function setClock(unixMs: number): void {
 }
 
 /** Its driver was kept out until now: before, the card could do less. */
-function startGpuSession(fallback: boolean): void {
-	writeFileSync(GUEST_PATH.gpu, `virgl${fallback ? " software" : ""}\n`);
-	const script = "modprobe virtio_gpu; exec systemctl start --no-block virtualghost-session.service";
+function startGpuSession({ gpuFallback, sessionLater }: Identity): void {
+	writeFileSync(GUEST_PATH.gpu, `virgl${gpuFallback ? " software" : ""}\n`);
+	const start = sessionLater ? "" : "; exec systemctl start --no-block virtualghost-session.service";
+	const script = `modprobe virtio_gpu${start}`;
 	Bun.spawn(["/bin/sh", "-c", script], { stdio: ["ignore", "inherit", "inherit"] });
 }

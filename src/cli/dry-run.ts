@@ -9,6 +9,7 @@ import type { Channel, MachinePlan } from "../plan/machine-plan.ts";
 import { recallFallback } from "../vm/boot.ts";
 import { credentialPaths } from "../vm/credentials.ts";
 import type { Context } from "./context.ts";
+import { plannedFiles } from "./files.ts";
 import { findHost } from "./host.ts";
 import { chooseQemu, imagePaths, keyOfHost } from "./open-run.ts";
 import { print, printError } from "./output.ts";
@@ -41,6 +42,7 @@ export function dryRun(
 			report: { detail: () => {} },
 		}),
 		passthrough: plannedFunctions({ config, host, force: flags.force }),
+		...plannedFiles(context.directories.data, config),
 		instanceFolder,
 		channels: host.platform === "win32" ? tcpPlaceholders() : inheritedChannels(),
 		credentialFiles: credentialPaths(instanceFolder),

@@ -4,6 +4,7 @@ import type { Config } from "../config/schema.ts";
 import { EXIT, Fault, reason } from "../errors.ts";
 import { embeddedQemu, externalQemu, type FoundQemu } from "../host/qemu.ts";
 import type { HostFacts, ImagePaths } from "../plan/facts.ts";
+import type { KeptDisk } from "../plan/machine-plan.ts";
 import { COMMIT, VERSION } from "../version.ts";
 import { assetPath, type Embedded, ensureAssets } from "../vm/assets.ts";
 import { boot } from "../vm/boot.ts";
@@ -29,6 +30,9 @@ export interface RunWishes {
 	readonly cold?: boolean;
 	/** PCI functions that were taken from the host for this guest. */
 	readonly passthrough?: readonly string[] | undefined;
+	readonly disks?: readonly KeptDisk[];
+	/** Something is set up in the guest before its session starts. */
+	readonly hasFiles?: boolean;
 }
 
 export interface OpenRun extends AsyncDisposable {
@@ -125,7 +129,7 @@ export interface PreparedRun extends AsyncDisposable {
 /** Everything that a machine needs before it can be started. @throws Fault; nothing is left behind then */
 export async function prepareRun(
 	context: Context,
-	{ config, host, headless, name, passthrough = [] }: RunWishes,
+	{ config, host, headless, name, passthrough = [], disks = [], hasFiles = false }: RunWishes,
 	report: Report,
 	signal: AbortSignal,
 ): Promise<PreparedRun> {
@@ -156,6 +160,8 @@ export async function prepareRun(
 		logs,
 		headless,
 		passthrough,
+		disks,
+		hasFiles,
 		env: context.env,
 		state: directories.state,
 		cache: directories.cache,

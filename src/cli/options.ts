@@ -121,6 +121,20 @@ export function forwardOptions(parser: Argv) {
 	});
 }
 
+export const DISK_ACTIONS = ["list", "rm", "export"] as const;
+
+export function diskOptions(parser: Argv) {
+	return jsonOption(parser)
+		.positional("action", {
+			type: "string",
+			choices: DISK_ACTIONS,
+			demandOption: true,
+			describe: "list them, rm (remove one), export (copy one to a qcow2 file)",
+		})
+		.positional("name", { type: "string", describe: "Name of the disk" })
+		.positional("file", { type: "string", describe: "With export: file to write" });
+}
+
 export function completionOptions(parser: Argv) {
 	return parser.positional("shell", {
 		type: "string",

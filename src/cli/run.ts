@@ -17,6 +17,7 @@ import { type Context, loadContextConfig } from "./context.ts";
 import { type Announce, detach, detachedAnnouncer } from "./detach.ts";
 import { dryRun } from "./dry-run.ts";
 import { attachCommand, openCommand } from "./exec.ts";
+import { openFiles, type RunFiles } from "./files.ts";
 import { asLauncher, type CommandFlags, guestCommandLine } from "./guest-command.ts";
 import { headlessTest } from "./headless-test.ts";
 import { findHost } from "./host.ts";
@@ -134,11 +135,13 @@ async function runMachine(
 ): Promise<number> {
 	using interrupts = new Interrupts();
 	await using card = await takeCard(context, { ...wishes, force: flags.force }, report, interrupts.signal);
-	await using opened = await openRun(context, { ...wishes, passthrough: card?.plan.passed }, report, interrupts.signal);
+	await using files = await openFiles(context, wishes.config, report);
+	const all = { ...wishes, ...files, passthrough: card?.plan.passed };
+	await using opened = await openRun(context, all, report, interrupts.signal);
 	const { machine } = opened;
 	await using serving = await serve(opened, flags.publish, interrupts);
 	const stopped = rejectOn(interrupts.signal).catch(() => "stopped" as const);
-	const up = follow(opened, serving, wishes.config, report).then(() => "up" as const);
+	const up = follow(opened, serving, files, wishes.config, report).then(() => "up" as const);
 	void up.then(() => announce?.({ name: opened.instance.name })).catch(() => {});
 	const first = await Promise.race([machine.ended, stopped, up]);
 	await using _maker =
@@ -164,20 +167,24 @@ async function runCommand(context: Context, wishes: RunWishes, report: Report, f
 	const line = guestCommandLine(flags, context.env);
 	using interrupts = new Interrupts();
 	await using card = await takeCard(context, { ...wishes, force: flags.force }, report, interrupts.signal);
-	await using opened = await openRun(context, { ...wishes, passthrough: card?.plan.passed }, report, interrupts.signal);
+	await using files = await openFiles(context, wishes.config, report);
+	const all = { ...wishes, ...files, passthrough: card?.plan.passed };
+	await using opened = await openRun(context, all, report, interrupts.signal);
 	await using serving = await serve(opened, flags.publish, interrupts);
 	const { machine } = opened;
 	await Promise.race([machine.reach("agent", wishes.config.timeouts.bootSeconds * 1000), rejectOn(interrupts.signal)]);
+	const stopped = rejectOn(interrupts.signal);
+	await Promise.race([files.place(machine), stopped]);
 	serving.isUp();
 	report.stage("system up");
-	const stopped = rejectOn(interrupts.signal);
 	using session = await Promise.race([machine.login(flags.root ? "root" : undefined), stopped]);
 	const channel = await Promise.race([openCommand(session, line, flags), stopped]);
 	// From here on the first Ctrl+C is the command's; `virtualghost stop` is not.
 	const asked = rejectOn(interrupts.asked).catch(() => EXIT.terminated);
 	const code = await Promise.race([attachCommand(channel, flags), asked]);
 	if (code === EXIT_LOST && !machine.child.running && !serving.forced) await judge(opened);
-	// Nothing in it outlives the command: there is nothing to shut down in order.
+	// Nothing else in it outlives the command: there is nothing to shut down in order.
+	await files.settle();
 	await machine.qmp.execute("quit").catch(() => {});
 	await machine.ended;
 	return code;
@@ -199,10 +206,17 @@ async function judge({ machine, logs }: OpenRun): Promise<void> {
 }
 
 /** Tells the stages of the start. Resolves when the machine is up, or has ended; rejects if it does not come up in time. */
-async function follow({ machine }: OpenRun, serving: Serving, config: Config, report: Report): Promise<void> {
+async function follow(
+	{ machine }: OpenRun,
+	serving: Serving,
+	files: RunFiles,
+	config: Config,
+	report: Report,
+): Promise<void> {
 	const timeoutMs = config.timeouts.bootSeconds * 1000;
 	try {
 		await machine.reach("agent", timeoutMs);
+		await files.place(machine);
 		serving.isUp();
 		report.stage("system up");
 		if (machine.plan.gpu === "none") return;

@@ -6,6 +6,7 @@ import {
 	boolean,
 	choice,
 	choiceOrPciAddress,
+	disk,
 	integer,
 	integerOrAuto,
 	memory,
@@ -161,6 +162,21 @@ const WINDOW_KEYS = [
 	}),
 ] as const;
 
+const DISK_KEYS = [
+	row(disk(), {
+		section: "disk",
+		name: "home",
+		field: "home",
+		default: null,
+		defaultDoc: "none: nothing is kept",
+		doc: "Disk that is kept, as the home of the guest's user; made if there is none",
+		detail: "`virtualghost disk list` shows those that are there. A new one may grow to SIZE, or to 32G.",
+		example: '"projects:64G"',
+		env: "VIRTUALGHOST_DISK",
+		flag: "disk",
+	}),
+] as const;
+
 const SNAPSHOT_KEYS = [
 	row(boolean(), {
 		section: "snapshot",
@@ -219,7 +235,7 @@ const HOST_KEYS = [
 ] as const;
 
 /** In the order of the example file and of `--help`. Keys of one section stand together. */
-export const CONFIG_KEYS = [...VM_KEYS, ...WINDOW_KEYS, ...SNAPSHOT_KEYS, ...HOST_KEYS] as const;
+export const CONFIG_KEYS = [...VM_KEYS, ...WINDOW_KEYS, ...DISK_KEYS, ...SNAPSHOT_KEYS, ...HOST_KEYS] as const;
 
 type AnyRow = (typeof CONFIG_KEYS)[number];
 

@@ -5,7 +5,7 @@ import { FIRST_GUEST_CID } from "../wire/vsock.ts";
 import type { Accelerator, HostFacts, ImagePaths, QemuFacts } from "./facts.ts";
 import { isAtLeast } from "./facts.ts";
 import { decideGpu, isPassthrough } from "./gpu.ts";
-import type { Channel, Control, Display, Gpu, MachinePlan } from "./machine-plan.ts";
+import type { Channel, Control, Display, Gpu, KeptDisk, MachinePlan } from "./machine-plan.ts";
 import type { SnapshotUse } from "./snapshot.ts";
 
 /** What only this run knows. */
@@ -17,6 +17,9 @@ export interface RunFacts {
 	readonly snapshot?: SnapshotUse;
 	/** What `vfio/` has taken from the host for the guest. */
 	readonly passthrough?: readonly string[];
+	readonly disks?: readonly KeptDisk[];
+	/** Disks or folders are set up in the guest before the session starts. */
+	readonly hasFiles?: boolean;
 	readonly instanceFolder: string;
 	readonly channels: MachinePlan["channels"];
 	readonly credentialFiles: readonly string[];
@@ -64,6 +67,8 @@ export function decide(
 		control: decideControl(config, host, qemu, run, reasons),
 		channels: run.channels,
 		images,
+		disks: run.disks ?? [],
+		sessionLater: run.hasFiles === true && gpu !== "none",
 		credentialFiles: run.credentialFiles,
 		reasons,
 	};

@@ -29,6 +29,8 @@ export function whyNoSnapshot(plan: MachinePlan, controlWish: string): string | 
 /** Everything that a machine's saved state depends on, as text: two machines with the same text can take each other's. */
 export function snapshotShape(plan: MachinePlan, outside: Readonly<Record<string, string>>): string {
 	const { qemuVersion, accelerator, cpu, vcpus, memoryMiB, gpu, images } = plan;
+	// With virgl the session comes after the restore in any case.
+	const sessionLater = plan.sessionLater && gpu === "software";
 	// The display is the host's side only, and whether the guest may step down is told to each machine anew.
-	return JSON.stringify({ qemuVersion, accelerator, cpu, vcpus, memoryMiB, gpu, images, outside });
+	return JSON.stringify({ qemuVersion, accelerator, cpu, vcpus, memoryMiB, gpu, images, sessionLater, outside });
 }

@@ -8,7 +8,7 @@ import { findFreePort } from "../network/tcp.ts";
 import { decide, type RunFacts } from "../plan/decide.ts";
 import type { HostFacts, ImagePaths } from "../plan/facts.ts";
 import { describe, type EarlyFailure, type Fallback, isDisplayFailure, nextAttempt } from "../plan/fallback.ts";
-import type { MachinePlan } from "../plan/machine-plan.ts";
+import type { KeptDisk, MachinePlan } from "../plan/machine-plan.ts";
 import { openInheritedChannels, openTcpChannels } from "./channels.ts";
 import type { RunCredentials } from "./credentials.ts";
 import type { Graphics } from "./guest-watch.ts";
@@ -28,6 +28,9 @@ export interface BootRequest {
 	readonly headless: boolean;
 	/** PCI functions of the host's that the guest gets. */
 	readonly passthrough?: readonly string[];
+	readonly disks?: readonly KeptDisk[];
+	/** Something is set up in the guest before its session starts. */
+	readonly hasFiles?: boolean;
 	readonly env: Readonly<Record<string, string | undefined>>;
 	/** State folder, and the key under which a broken accelerator is remembered. */
 	readonly state: string;
@@ -53,6 +56,8 @@ export async function boot(request: BootRequest): Promise<Machine> {
 		const plan = await planAttempt(request, {
 			headless: request.headless,
 			passthrough: request.passthrough ?? [],
+			disks: request.disks ?? [],
+			hasFiles: request.hasFiles ?? false,
 			fallback,
 			instanceFolder: request.instance.folder,
 			channels: channels.planned,

@@ -25,6 +25,8 @@ export const identitySchema = z.object({
 	gpu: z.enum(["none", "software", "virgl"]),
 	/** As `GPU_FALLBACK_OPTION`. */
 	gpuFallback: z.boolean(),
+	/** The launcher starts the session itself, when its files are in place. */
+	sessionLater: z.boolean(),
 });
 
 export type Identity = z.infer<typeof identitySchema>;

@@ -22,16 +22,18 @@ export function kernelCommandLine(plan: MachinePlan): string {
 		`${GPU_OPTION}=${plan.gpu}`,
 	];
 	if (plan.snapshot) words.push(...snapshotWords(plan));
+	else if (plan.sessionLater) words.push(SESSION_LATER_OPTION);
 	// A restored machine is told, since others from the same snapshot may differ.
-	else if (plan.gpuFallback) words.push(GPU_FALLBACK_OPTION);
+	if (plan.gpuFallback && !plan.snapshot) words.push(GPU_FALLBACK_OPTION);
 	if (hasControlCard(plan)) words.push(CONTROL_CARD_OPTION);
 	if (plan.images.drivers !== null) words.push(DRIVER_PACK_OPTION);
 	if (plan.gpu === "none") words.push(SESSION_OFF_OPTION);
 	return words.join(" ");
 }
 
-function snapshotWords({ gpu }: MachinePlan): string[] {
-	return gpu === "virgl" ? [IDENTITY_OPTION, SESSION_LATER_OPTION, "modprobe.blacklist=virtio_gpu"] : [IDENTITY_OPTION];
+function snapshotWords({ gpu, sessionLater }: MachinePlan): string[] {
+	if (gpu === "virgl") return [IDENTITY_OPTION, SESSION_LATER_OPTION, "modprobe.blacklist=virtio_gpu"];
+	return sessionLater ? [IDENTITY_OPTION, SESSION_LATER_OPTION] : [IDENTITY_OPTION];
 }
 
 export function bootArgv(plan: MachinePlan): string[] {

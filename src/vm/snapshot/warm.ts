@@ -55,6 +55,7 @@ export function findFitting(request: WarmRequest): Fitting | { readonly why: str
 	const plan = decide(config, host, qemu.facts, images, {
 		headless: request.headless,
 		passthrough: request.passthrough ?? [],
+		hasFiles: request.hasFiles ?? false,
 		fallback: recallFallback(request),
 		instanceFolder: request.instance.folder,
 		channels: inheritedChannels(),
@@ -144,6 +145,8 @@ async function startFrom(
 		headless: role === "make" || request.headless,
 		fallback: { accelerator, cpu, gpu },
 		snapshot: { role, ramFile },
+		disks: role === "make" ? [] : (request.disks ?? []),
+		hasFiles: request.hasFiles ?? false,
 		instanceFolder: owner.instance.folder,
 		channels: channels.planned,
 		credentialFiles: [],

@@ -15,6 +15,7 @@ const DEFAULTS: Config = {
 	vm: { vcpus: "auto", memoryMiB: "auto", kernel: null, rootfs: null, accel: "auto", control: "auto" },
 	gpu: { mode: "auto", driverPack: null },
 	display: { backend: "auto" },
+	disk: { home: null },
 	qemu: { binary: null },
 	snapshot: { auto: true, diskMiB: 4096 },
 	logs: { keep: 10 },
@@ -71,6 +72,7 @@ describe("rows", () => {
 		  --gpu <auto|virgl|software|none|address>  How the guest draws [default: auto (virgl where the host's OpenGL is good enough, else software)]
 		  --driver-pack <path>  Driver pack with the guest's drivers for a real graphics card [default: none]
 		  --display <auto|gtk|sdl|cocoa|none>  What makes the window on the host [default: auto (what this host and its QEMU have)]
+		  --disk <name[:size]>  Disk that is kept, as the home of the guest's user; made if there is none [default: none: nothing is kept]
 		  --snapshot-auto <true|false>  Make a snapshot in the background of a window's first start, for the next ones [default: true]
 		  --snapshot-disk <size>  Disk space that snapshots may take; those used least recently go first [default: 4G]
 		  --qemu <path>  qemu-system program to use instead of the embedded one [default: the embedded QEMU]

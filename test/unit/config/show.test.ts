@@ -32,6 +32,9 @@ test("showConfig", () => {
 	  [display]
 	  backend = "auto"                                      # default
 
+	  [disk]
+	  #home = none                                          # default
+
 	  [snapshot]
 	  auto = true                                           # default
 	  disk = 4096                                           # default

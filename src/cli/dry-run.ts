@@ -9,7 +9,7 @@ import type { Channel, MachinePlan } from "../plan/machine-plan.ts";
 import { recallFallback } from "../vm/boot.ts";
 import { credentialPaths } from "../vm/credentials.ts";
 import type { Context } from "./context.ts";
-import { plannedFiles } from "./files.ts";
+import { type FileFlags, plannedFiles } from "./files.ts";
 import { findHost } from "./host.ts";
 import { chooseQemu, imagePaths, keyOfHost } from "./open-run.ts";
 import { print, printError } from "./output.ts";
@@ -21,7 +21,7 @@ const INSTANCE_PLACEHOLDER = "00000000";
 export function dryRun(
 	context: Context,
 	config: Config,
-	flags: { json: boolean; headless: boolean; force: boolean },
+	flags: FileFlags & { json: boolean; headless: boolean; force: boolean },
 ): number {
 	const facts = gatherHostFacts(context.env);
 	const seesDisplay = facts.platform !== "linux" || facts.display.x11 !== null || facts.display.wayland !== null;
@@ -42,7 +42,7 @@ export function dryRun(
 			report: { detail: () => {} },
 		}),
 		passthrough: plannedFunctions({ config, host, force: flags.force }),
-		...plannedFiles(context.directories.data, config),
+		...plannedFiles(context.directories.data, config, flags),
 		instanceFolder,
 		channels: host.platform === "win32" ? tcpPlaceholders() : inheritedChannels(),
 		credentialFiles: credentialPaths(instanceFolder),

@@ -32,6 +32,18 @@ export function runOptions(parser: Argv) {
 			default: [],
 			describe: "Forward a port of this host: [ip:]host:guest",
 		})
+		.option("mount", {
+			type: "string",
+			array: true,
+			nargs: 1,
+			default: [],
+			describe: "Show a folder of this host in the machine: FOLDER:/path (read-only), FOLDER:/path:rw",
+		})
+		.option("yes-mount-home", {
+			type: "boolean",
+			default: false,
+			describe: "Let --mount and --work give away the home directory, or what holds it",
+		})
 		.option("force", {
 			type: "boolean",
 			default: false,

@@ -227,6 +227,7 @@ const REPEATABLE: ReadonlySet<string> = new Set([
 	"--",
 	"env",
 	"e",
+	"mount",
 	"publish",
 	"p",
 	"words",

@@ -17,7 +17,7 @@ import { type Context, loadContextConfig } from "./context.ts";
 import { type Announce, detach, detachedAnnouncer } from "./detach.ts";
 import { dryRun } from "./dry-run.ts";
 import { attachCommand, openCommand } from "./exec.ts";
-import { openFiles, type RunFiles } from "./files.ts";
+import { checkFiles, type FileFlags, openFiles, type RunFiles } from "./files.ts";
 import { asLauncher, type CommandFlags, guestCommandLine } from "./guest-command.ts";
 import { headlessTest } from "./headless-test.ts";
 import { findHost } from "./host.ts";
@@ -27,7 +27,7 @@ import { createReport, type Report } from "./report.ts";
 import { type Serving, serve } from "./serve.ts";
 import { makeInBackground } from "./snapshots.ts";
 
-export interface RunFlags extends CommandFlags, Readonly<Record<string, unknown>> {
+export interface RunFlags extends CommandFlags, FileFlags, Readonly<Record<string, unknown>> {
 	readonly headlessTest: boolean;
 	readonly screenshot: string | undefined;
 	readonly json: boolean;
@@ -49,7 +49,8 @@ export async function run(context: Context, flags: RunFlags): Promise<number> {
 	const headless = flags.headlessTest || (!isWindowWanted(loaded) && isScripted(flags));
 	const config = effectiveConfig(loaded, flags);
 	checkCardFlags(config, flags);
-	if (flags.dryRun) return dryRun(context, config, { json: flags.json, headless, force: flags.force });
+	checkFiles(context, flags);
+	if (flags.dryRun) return dryRun(context, config, { ...flags, headless });
 	const announce = flags.detach ? detachedAnnouncer(context.env) : null;
 	const host = findHost(context, config, headless);
 	checkBeforeWork(context, config, host, headless);
@@ -89,6 +90,7 @@ function checkFlags(flags: RunFlags): void {
 		throw usage("--screenshot belongs to --headless-test", "add --headless-test, or use `virtualghost screenshot`");
 	}
 	if (flags.json && !flags.headlessTest && !flags.dryRun) throw usage("--json belongs to --headless-test or --dry-run");
+	if (flags.headlessTest && flags.mount.length > 0) throw usage("--headless-test mounts nothing");
 	if (flags.headlessTest && isScripted(flags)) throw usage("--headless-test takes neither --detach nor a command");
 	if (flags.detach && flags.command.length > 0) {
 		throw usage(
@@ -135,7 +137,7 @@ async function runMachine(
 ): Promise<number> {
 	using interrupts = new Interrupts();
 	await using card = await takeCard(context, { ...wishes, force: flags.force }, report, interrupts.signal);
-	await using files = await openFiles(context, wishes.config, report);
+	await using files = await openFiles(context, wishes.config, flags, report);
 	const all = { ...wishes, ...files, passthrough: card?.plan.passed };
 	await using opened = await openRun(context, all, report, interrupts.signal);
 	const { machine } = opened;
@@ -167,7 +169,7 @@ async function runCommand(context: Context, wishes: RunWishes, report: Report, f
 	const line = guestCommandLine(flags, context.env);
 	using interrupts = new Interrupts();
 	await using card = await takeCard(context, { ...wishes, force: flags.force }, report, interrupts.signal);
-	await using files = await openFiles(context, wishes.config, report);
+	await using files = await openFiles(context, wishes.config, flags, report);
 	const all = { ...wishes, ...files, passthrough: card?.plan.passed };
 	await using opened = await openRun(context, all, report, interrupts.signal);
 	await using serving = await serve(opened, flags.publish, interrupts);

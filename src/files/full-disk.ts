@@ -4,7 +4,7 @@
  */
 import { statfsSync } from "node:fs";
 import { dirname } from "node:path";
-import type { Qmp } from "../vm/qmp.ts";
+import type { Machine } from "../vm/machine.ts";
 
 /** Each look costs one system call. */
 const LOOK_MS = 2000;
@@ -18,13 +18,18 @@ export interface FullDiskReport {
 }
 
 /** Watches until disposed. `paths` by the node name of their block device. */
-export function watchFullDisk(qmp: Qmp, paths: ReadonlyMap<string, string>, report: FullDiskReport): Disposable {
+export function watchFullDisk(
+	{ qmp, keepSessions }: { qmp: Machine["qmp"]; keepSessions(): void },
+	paths: ReadonlyMap<string, string>,
+	report: FullDiskReport,
+): Disposable {
 	let timer: ReturnType<typeof setTimeout> | null = null;
 	let wanted = 0;
 	let triedAt = 0;
 	const look = (path: string, isFull: boolean) => {
 		timer = setTimeout(async () => {
 			timer = null;
+			keepSessions();
 			// An error that is none of space is tried again and again: the device may come back.
 			if (isFull && freeBytes(path) < wanted) return look(path, isFull);
 			triedAt = Date.now();

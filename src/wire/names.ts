@@ -77,9 +77,13 @@ export const DISK_SERIAL = {
 	guest: "vg-guest",
 	/** Optional driver pack over both: drivers and firmware of real graphics cards (EROFS, read-only). */
 	drivers: "vg-drivers",
-	/** The user's own disk, mounted as the home (ext4). Plugged in after a restore. */
+} as const;
+
+/** Disks that outlive the machine (ext4); plugged in after a restore. Our scripts in the guest find them by these. */
+export const KEPT_DISK_SERIAL = {
+	/** The user's own disk, mounted as the home. */
 	home: "vg-home",
-	/** What a work copy has changed (ext4). Plugged in after a restore. */
+	/** What a work copy has changed. */
 	work: "vg-work",
 } as const;
 

@@ -1,5 +1,5 @@
 /** Virtio disks that the guest finds by serial number: the read-only images, and what is kept of a run. */
-import { DISK_SERIAL } from "../../wire/names.ts";
+import { DISK_SERIAL, KEPT_DISK_SERIAL } from "../../wire/names.ts";
 import type { KeptDisk, MachinePlan } from "../machine-plan.ts";
 import { keyval } from "./keyval.ts";
 import type { Port } from "./ports.ts";
@@ -23,7 +23,7 @@ export function keptDiskDevice({ kind }: Pick<KeptDisk, "kind">): Readonly<Recor
 		id: `${kind}-disk`,
 		drive: kind,
 		bus: PORT[kind],
-		serial: DISK_SERIAL[kind],
+		serial: KEPT_DISK_SERIAL[kind],
 		// A host without space pauses the guest: its file system must not see errors. vm/full-disk.ts
 		werror: "stop",
 		rerror: "report",

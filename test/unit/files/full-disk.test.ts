@@ -10,13 +10,16 @@ test("tells once, and lets the guest go on", async () => {
 	// One end of a pair: what it reads is QEMU's, what it writes is ours.
 	const stream = Object.assign(wire, { write: (text: string) => sent.push(text) > 0 }) as never;
 	const qmp = new Qmp(stream);
+	let kept = 0;
 	const said: string[] = [];
 	const event = {
 		event: "BLOCK_IO_ERROR",
 		data: { "node-name": "home", action: "stop", nospace: false, reason: "I/O" },
 	};
 	{
-		using _watch = watchFullDisk(qmp, new Map([["home", "/tmp/x.qcow2"]]), { warn: (text) => said.push(text) });
+		using _watch = watchFullDisk({ qmp, keepSessions: () => kept++ }, new Map([["home", "/tmp/x.qcow2"]]), {
+			warn: (text) => said.push(text),
+		});
 		wire.push(`${JSON.stringify({ ...event, data: { ...event.data, action: "report" } })}\r\n`);
 		await Bun.sleep(10);
 		expect(said).toEqual([]);
@@ -26,5 +29,6 @@ test("tells once, and lets the guest go on", async () => {
 		while (sent.length === 0) await Bun.sleep(20);
 	}
 	expect(sent).toEqual([expect.stringContaining('"execute":"cont"')]);
+	expect(kept).toBe(1);
 	expect(qmp.listenerCount("event")).toBe(0);
 });

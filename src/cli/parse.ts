@@ -105,6 +105,12 @@ const VERBS: readonly Verb[] = [
 		run: async (context, flags) => (await import("./disk.ts")).disk(context, flags),
 	},
 	{
+		usage: "work <action> [id]",
+		does: "Work copies whose changes were not dealt with: list, recover ID, rm ID",
+		options: options.workOptions,
+		run: async (context, flags) => (await import("./work.ts")).work(context, flags),
+	},
+	{
 		usage: "prewarm",
 		does: "Make the snapshots from which later runs with the same flags start",
 		options: options.configFlags,

@@ -61,11 +61,35 @@ export async function run(context: Context, flags: RunFlags): Promise<number> {
 	if (flags.headlessTest) return await headlessTest(context, config, host, report, flags);
 	const wishes: RunWishes = { config, host, headless, name: flags.name, cold: flags.cold };
 	if (flags.command.length > 0) {
-		return await asLauncher(() => runCommand(context, wishes, report, flags));
+		return await asLauncher(() =>
+			withFiles(context, wishes, report, flags, (files) => runCommand(context, wishes, files, report, flags)),
+		);
 	}
 	// Like any program with a window, it outlives the shell or script that started it.
 	surviveParent();
-	return await runMachine(context, wishes, report, flags, announce);
+	return await withFiles(context, wishes, report, flags, (files) =>
+		runMachine(context, wishes, files, report, flags, announce),
+	);
+}
+
+/** What a run keeps is opened before it and dealt with after it, however it ends. */
+async function withFiles(
+	context: Context,
+	{ config }: RunWishes,
+	report: Report,
+	flags: RunFlags,
+	work: (files: RunFiles) => Promise<number>,
+): Promise<number> {
+	await using files = await openFiles(context, config, flags, report);
+	let code: number;
+	try {
+		code = await work(files);
+	} catch (error) {
+		files.tellKept();
+		throw error;
+	}
+	const isDone = await files.finish();
+	return isDone || code !== EXIT.ok ? code : flags.command.length > 0 ? EXIT.launcher : EXIT.failure;
 }
 
 /** No window unless it is asked for: a script has nobody to look at it. */
@@ -90,7 +114,9 @@ function checkFlags(flags: RunFlags): void {
 		throw usage("--screenshot belongs to --headless-test", "add --headless-test, or use `virtualghost screenshot`");
 	}
 	if (flags.json && !flags.headlessTest && !flags.dryRun) throw usage("--json belongs to --headless-test or --dry-run");
-	if (flags.headlessTest && flags.mount.length > 0) throw usage("--headless-test mounts nothing");
+	if (flags.headlessTest && (flags.mount.length > 0 || flags.work !== undefined)) {
+		throw usage("--headless-test takes neither --mount nor --work");
+	}
 	if (flags.headlessTest && isScripted(flags)) throw usage("--headless-test takes neither --detach nor a command");
 	if (flags.detach && flags.command.length > 0) {
 		throw usage(
@@ -131,14 +157,14 @@ function checkBeforeWork(context: Context, config: Config, host: HostFacts, head
 async function runMachine(
 	context: Context,
 	wishes: RunWishes,
+	files: RunFiles,
 	report: Report,
 	flags: RunFlags,
 	announce: Announce | null,
 ): Promise<number> {
 	using interrupts = new Interrupts();
 	await using card = await takeCard(context, { ...wishes, force: flags.force }, report, interrupts.signal);
-	await using files = await openFiles(context, wishes.config, flags, report);
-	const all = { ...wishes, ...files, passthrough: card?.plan.passed };
+	const all = { ...wishes, disks: files.disks, hasFiles: files.hasFiles, passthrough: card?.plan.passed };
 	await using opened = await openRun(context, all, report, interrupts.signal);
 	const { machine } = opened;
 	await using serving = await serve(opened, flags.publish, interrupts);
@@ -154,6 +180,7 @@ async function runMachine(
 	if (first === "up") await Promise.race([machine.ended, stopped]);
 	if (interrupts.first) {
 		report.stage("shutting down (Ctrl+C again skips ahead)");
+		await Promise.race([files.collect(), interrupts.next()]);
 		const { orderly } = await serving.stop();
 		return orderly ? EXIT.ok : interruptExitCode(interrupts.first);
 	}
@@ -165,12 +192,17 @@ async function runMachine(
 }
 
 /** Boots, runs the command, takes the machine down, returns the command's code. */
-async function runCommand(context: Context, wishes: RunWishes, report: Report, flags: RunFlags): Promise<number> {
-	const line = guestCommandLine(flags, context.env);
+async function runCommand(
+	context: Context,
+	wishes: RunWishes,
+	files: RunFiles,
+	report: Report,
+	flags: RunFlags,
+): Promise<number> {
+	const line = guestCommandLine({ ...flags, workdir: flags.workdir ?? files.folder ?? undefined }, context.env);
 	using interrupts = new Interrupts();
 	await using card = await takeCard(context, { ...wishes, force: flags.force }, report, interrupts.signal);
-	await using files = await openFiles(context, wishes.config, flags, report);
-	const all = { ...wishes, ...files, passthrough: card?.plan.passed };
+	const all = { ...wishes, disks: files.disks, hasFiles: files.hasFiles, passthrough: card?.plan.passed };
 	await using opened = await openRun(context, all, report, interrupts.signal);
 	await using serving = await serve(opened, flags.publish, interrupts);
 	const { machine } = opened;
@@ -186,6 +218,7 @@ async function runCommand(context: Context, wishes: RunWishes, report: Report, f
 	const code = await Promise.race([attachCommand(channel, flags), asked]);
 	if (code === EXIT_LOST && !machine.child.running && !serving.forced) await judge(opened);
 	// Nothing else in it outlives the command: there is nothing to shut down in order.
+	if (machine.child.running) await Promise.race([files.collect(), asked]);
 	await files.settle();
 	await machine.qmp.execute("quit").catch(() => {});
 	await machine.ended;

@@ -17,60 +17,62 @@ export interface WorkFolders {
 type Path = Buffer;
 
 export function collectWork(folders: WorkFolders, write: (bytes: Uint8Array) => void): void {
-	let entries = 0;
-	const say = (entry: WorkEntry) => {
-		entries++;
-		write(Buffer.from(encodeWorkEntry(entry)));
-	};
 	write(Buffer.from(`${WORK_HEADER}\n`));
-	collectFolder(folders, Buffer.alloc(0), say, write);
-	write(Buffer.from(encodeWorkEntry({ type: "end", entries })));
+	const collector = new Collector(folders, write);
+	collector.folder(Buffer.alloc(0), true);
+	write(Buffer.from(encodeWorkEntry({ type: "end", entries: collector.entries })));
 }
 
-function collectFolder(
-	folders: WorkFolders,
-	path: Path,
-	say: (entry: WorkEntry) => void,
-	write: (bytes: Uint8Array) => void,
-): void {
-	const names = (root: string) => list(at(root, path));
-	const now = new Set(names(folders.merged).map(latin1));
-	for (const name of names(folders.lower)) {
-		if (!now.has(latin1(name))) say({ type: "gone", path: latin1(below(path, name)) });
-	}
-	for (const name of names(folders.upper)) {
-		if (now.has(latin1(name))) collectEntry(folders, below(path, name), say, write);
-	}
-}
+class Collector {
+	entries = 0;
+	readonly #folders: WorkFolders;
+	readonly #write: (bytes: Uint8Array) => void;
 
-function collectEntry(
-	folders: WorkFolders,
-	path: Path,
-	say: (entry: WorkEntry) => void,
-	write: (bytes: Uint8Array) => void,
-): void {
-	const text = latin1(path);
-	const stat = lstat(at(folders.merged, path));
-	if (stat === null) return;
-	const before = lstat(at(folders.lower, path));
-	if (before && kind(before) !== kind(stat)) say({ type: "gone", path: text });
-	const mode = stat.mode & 0o7777;
-	switch (kind(stat)) {
-		case "folder":
-			say({ type: "folder", path: text, mode });
-			return collectFolder(folders, path, say, write);
-		case "link":
-			return say({ type: "link", path: text, target: latin1(readlink(at(folders.merged, path))) });
-		case "file": {
-			const { size, mtimeMs } = stat;
-			say({ type: "file", path: text, mode, size, mtime: mtimeMs });
-			if (!sendFile(at(folders.merged, path), size, write)) {
-				say({ type: "refused", path: text, why: "it changed while it was read" });
-			}
-			return;
+	constructor(folders: WorkFolders, write: (bytes: Uint8Array) => void) {
+		this.#folders = folders;
+		this.#write = write;
+	}
+
+	#say(entry: WorkEntry): void {
+		this.entries++;
+		this.#write(Buffer.from(encodeWorkEntry(entry)));
+	}
+
+	/** `wasFolder`: it is one in `lower` too. Where a link was, looking below it would follow the link. */
+	folder(path: Path, wasFolder: boolean): void {
+		const { upper, lower, merged } = this.#folders;
+		const now = new Set(list(at(merged, path)).map(latin1));
+		for (const name of wasFolder ? list(at(lower, path)) : []) {
+			if (!now.has(latin1(name))) this.#say({ type: "gone", path: latin1(below(path, name)) });
 		}
-		default:
-			return say({ type: "refused", path: text, why: "it is a device, pipe or socket" });
+		for (const name of list(at(upper, path))) {
+			if (now.has(latin1(name))) this.#entry(below(path, name), wasFolder);
+		}
+	}
+
+	#entry(path: Path, isInLower: boolean): void {
+		const text = latin1(path);
+		const real = at(this.#folders.merged, path);
+		const stat = lstat(real);
+		if (stat === null) return;
+		const before = isInLower ? lstat(at(this.#folders.lower, path)) : null;
+		if (before && kind(before) !== kind(stat)) this.#say({ type: "gone", path: text });
+		const mode = stat.mode & 0o7777;
+		switch (kind(stat)) {
+			case "folder":
+				this.#say({ type: "folder", path: text, mode });
+				return this.folder(path, before?.isDirectory() ?? false);
+			case "link":
+				return this.#say({ type: "link", path: text, target: latin1(readlink(real)) });
+			case "file":
+				this.#say({ type: "file", path: text, mode, size: stat.size, mtime: stat.mtimeMs });
+				if (!sendFile(real, stat.size, this.#write)) {
+					this.#say({ type: "refused", path: text, why: "it changed while it was read" });
+				}
+				return;
+			case "other":
+				return this.#say({ type: "refused", path: text, why: "it is a device, pipe or socket" });
+		}
 	}
 }
 
@@ -129,8 +131,7 @@ function lstat(path: Buffer): fs.Stats | null {
 		return fs.lstatSync(path as never);
 	} catch (error) {
 		const { code } = error as NodeJS.ErrnoException;
-		// The second where a folder has become a file.
-		if (code === "ENOENT" || code === "ENOTDIR") return null;
+		if (code === "ENOENT") return null;
 		throw error;
 	}
 }

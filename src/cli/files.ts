@@ -47,6 +47,9 @@ export interface RunFiles extends AsyncDisposable {
 	tellKept(): void;
 }
 
+/** From the end of the agent to that of QEMU, on an emulated processor. */
+const ENDING_MS = 20_000;
+
 interface Wanted {
 	readonly mounts: readonly Mount[];
 	/** Real path. */
@@ -132,8 +135,10 @@ class OpenFiles implements RunFiles {
 		this.#scope.use(watchFullDisk({ qmp: machine.qmp, keepSessions }, paths, report));
 		const root = this.#scope.use(await machine.login("root"));
 		this.#root = root;
-		const lost = (what: string) => (why: string) => {
-			if (machine.child.running) report.warn(`${what} is no longer in the machine (${why})`);
+		const lost = (what: string) => async (why: string) => {
+			// A machine that goes down loses its connections first.
+			const isEnding = await machine.child.exitsWithin(ENDING_MS);
+			if (!isEnding) report.warn(`${what} is no longer in the machine (${why})`);
 		};
 		if (paths.has("home")) {
 			await runScript(root, `The disk ${config.disk.home} cannot be used as the home`, "home-disk");

@@ -23,7 +23,7 @@ const WORDS_MAX = 2000;
  *
  * @throws Fault
  */
-export async function mountShare(root: GuestSession, mount: Mount, lost: (why: string) => void): Promise<void> {
+export async function mountShare(root: GuestSession, mount: Mount, lost: (why: string) => unknown): Promise<void> {
 	const { source, target, writable } = mount;
 	const channel = await root.stream(quoteCommand(["/usr/lib/virtualghost/share", target, writable ? "rw" : "ro"]));
 	const words = collectWords(channel);

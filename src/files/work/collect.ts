@@ -19,7 +19,7 @@ const SPARE_BYTES = 256 * 1024 * 1024;
 const WORDS_MAX = 2000;
 
 /** @throws Fault */
-export async function placeWork(root: GuestSession, work: Work, lost: (why: string) => void): Promise<void> {
+export async function placeWork(root: GuestSession, work: Work, lost: (why: string) => unknown): Promise<void> {
 	await mountShare(root, { source: work.record.folder, target: LOWER, writable: false }, lost);
 	await runScript(root, `The work copy of ${work.record.folder} could not be made`, "work-copy");
 }

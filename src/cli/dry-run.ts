@@ -8,6 +8,7 @@ import { decide, inheritedChannels } from "../plan/decide.ts";
 import type { Channel, MachinePlan } from "../plan/machine-plan.ts";
 import { recallFallback } from "../vm/boot.ts";
 import { credentialPaths } from "../vm/credentials.ts";
+import type { Look } from "../vm/look.ts";
 import type { Context } from "./context.ts";
 import { type FileFlags, plannedFiles } from "./files.ts";
 import { findHost } from "./host.ts";
@@ -21,6 +22,7 @@ const INSTANCE_PLACEHOLDER = "00000000";
 export function dryRun(
 	context: Context,
 	config: Config,
+	look: Look | null,
 	flags: FileFlags & { json: boolean; headless: boolean; force: boolean },
 ): number {
 	const facts = gatherHostFacts(context.env);
@@ -32,7 +34,7 @@ export function dryRun(
 	if (!seesDisplay && !flags.headless && config.display.backend === "auto") {
 		printError("virtualghost: no display here; this is the command line without a window\n");
 	}
-	const plan = decide(config, host, qemu.facts, imagePaths(config, context), {
+	const plan = decide(config, host, qemu.facts, imagePaths(config, context, look), {
 		headless,
 		fallback: recallFallback({
 			config,

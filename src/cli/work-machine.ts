@@ -22,6 +22,7 @@ export async function collectInNewMachine(context: Context, config: Config, work
 		config: plain,
 		host,
 		headless: true,
+		look: null,
 		disks: [{ kind: "work", path: work.disk }] as const,
 		hasFiles: true,
 	};

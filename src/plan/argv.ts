@@ -6,6 +6,7 @@ import { disksArgv } from "./devices/disks.ts";
 import { gpuArgv } from "./devices/gpu.ts";
 import { inputArgv } from "./devices/input.ts";
 import { machineArgv, processArgv } from "./devices/machine.ts";
+import { networkArgv } from "./devices/network.ts";
 import { portsArgv } from "./devices/ports.ts";
 import { systemArgv } from "./devices/system.ts";
 import { vsockArgv } from "./devices/vsock.ts";
@@ -22,6 +23,7 @@ export function qemuArgv(plan: MachinePlan): string[] {
 		...inputArgv(),
 		...vsockArgv(plan),
 		...controlCardArgv(plan),
+		...networkArgv(plan),
 		...systemArgv(plan),
 		...bootArgv(plan),
 	];

@@ -45,11 +45,12 @@ function keptDisk(disk: KeptDisk, isPlugged: boolean): string[] {
 }
 
 export function disksArgv(plan: MachinePlan): string[] {
-	const { root, guest, drivers } = plan.images;
+	const { root, guest, drivers, look } = plan.images;
 	return [
 		...image("root", root, DISK_SERIAL.root),
 		...image("guest", guest, DISK_SERIAL.guest),
 		...(drivers === null ? [] : image("drivers", drivers, DISK_SERIAL.drivers)),
+		...(look === null ? [] : image("look", look, DISK_SERIAL.look)),
 		// A snapshot has none of them: its card is plugged in when the devices are loaded.
 		...plan.disks.flatMap((disk) => keptDisk(disk, plan.snapshot === null)),
 	];

@@ -2,7 +2,7 @@
 import type { MachinePlan } from "../machine-plan.ts";
 import { keyval } from "./keyval.ts";
 
-/** Bus names; part of the machine's shape, so that every snapshot has them. A bus holds one device. */
+/** Bus names; part of the machine's shape, so that every snapshot has them. A bus holds one device; the first is the network card's. */
 export const PORTS = ["port0", "port1", "port2", "port3"] as const;
 export type Port = (typeof PORTS)[number];
 

@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import { Fault } from "../../errors.ts";
 import { keptDiskDevice } from "../../plan/devices/disks.ts";
+import { networkCard } from "../../plan/devices/network.ts";
 import type { Machine } from "../machine.ts";
 import type { Qmp } from "../qmp.ts";
 import { makeIdentity } from "./identity.ts";
@@ -50,6 +51,9 @@ export async function restoreInto(
 	await machine.qmp.execute("cont");
 	identity();
 	await Promise.race([machine.reach("agent", ANSWER_TIMEOUT_MS), ended]);
+	// Behind the agent's answer: the guest has enough to do until then.
+	const card = networkCard(machine.plan);
+	if (card !== null) await machine.qmp.execute("device_add", card);
 	machine.guest.onWaiting = () => {};
 }
 

@@ -9,7 +9,7 @@ import { argvLines, configOf, embedded, external, linux, macos, planOf, tcpChann
 test("Linux, KVM, virgl in an SDL window (X11)", () => {
 	expect(argvLines(planOf(linux, embedded))).toMatchInlineSnapshot(`
 	  [
-	    "-name guest=VirtualGhost",
+	    "-name guest=VirtualGhost [internet]",
 	    "-nodefaults",
 	    "-no-user-config",
 	    "-no-reboot",
@@ -45,6 +45,8 @@ test("Linux, KVM, virgl in an SDL window (X11)", () => {
 	    "-device virtio-tablet-pci",
 	    "-chardev socket,id=vsock,path=/run/user/1000/virtualghost/ab12/vhost.sock",
 	    "-device vhost-user-vsock-pci,chardev=vsock",
+	    "-netdev stream,id=net,server=off,addr.type=fd,addr.str=6",
+	    "-device virtio-net-pci,id=nic,netdev=net,bus=port0,mac=52:54:00:76:68:01,romfile=",
 	    "-device virtio-rng-pci",
 	    "-device virtio-balloon-pci,free-page-reporting=on",
 	    "-device pvpanic-pci",
@@ -65,7 +67,7 @@ test("Linux, TCG, software rendering without a window", () => {
 	};
 	expect(argvLines(planOf(host, embedded, {}, { headless: true }))).toMatchInlineSnapshot(`
 	  [
-	    "-name guest=VirtualGhost",
+	    "-name guest=VirtualGhost [internet]",
 	    "-nodefaults",
 	    "-no-user-config",
 	    "-no-reboot",
@@ -101,6 +103,8 @@ test("Linux, TCG, software rendering without a window", () => {
 	    "-device virtio-tablet-pci",
 	    "-chardev socket,id=vsock,path=/run/user/1000/virtualghost/ab12/vhost.sock",
 	    "-device vhost-user-vsock-pci,chardev=vsock",
+	    "-netdev stream,id=net,server=off,addr.type=fd,addr.str=6",
+	    "-device virtio-net-pci,id=nic,netdev=net,bus=port0,mac=52:54:00:76:68:01,romfile=",
 	    "-device virtio-rng-pci",
 	    "-device virtio-balloon-pci,free-page-reporting=on",
 	    "-device pvpanic-pci",
@@ -124,7 +128,7 @@ test("Linux, KVM, kernel vhost-vsock, SDL", () => {
 	const host = { ...linux, kernelVsock: { usable: true, why: "/dev/vhost-vsock can be opened" } };
 	expect(argvLines(planOf(host, embedded, { display: "sdl" }))).toMatchInlineSnapshot(`
 	  [
-	    "-name guest=VirtualGhost",
+	    "-name guest=VirtualGhost [internet]",
 	    "-nodefaults",
 	    "-no-user-config",
 	    "-no-reboot",
@@ -158,6 +162,8 @@ test("Linux, KVM, kernel vhost-vsock, SDL", () => {
 	    "-device virtio-keyboard-pci",
 	    "-device virtio-tablet-pci",
 	    "-device vhost-vsock-pci,guest-cid=891719793",
+	    "-netdev stream,id=net,server=off,addr.type=fd,addr.str=6",
+	    "-device virtio-net-pci,id=nic,netdev=net,bus=port0,mac=52:54:00:76:68:01,romfile=",
 	    "-device virtio-rng-pci",
 	    "-device virtio-balloon-pci,free-page-reporting=on",
 	    "-device pvpanic-pci",
@@ -188,6 +194,19 @@ test("a driver pack is a third disk, and the initramfs is told to wait for it", 
 	expect(serials).toEqual(["vg-root", "vg-guest", "vg-drivers"]);
 });
 
+test("the terminal's look is a disk of its own, and belongs to the snapshot", () => {
+	const plan = planOf(linux, embedded);
+	const withLook = { ...plan, images: { ...plan.images, look: "/cache/looks/0123.tar" } };
+	expect(argvLines(withLook).filter((line) => !argvLines(plan).includes(line))).toMatchInlineSnapshot(`
+	  [
+	    "-blockdev driver=raw,node-name=look,read-only=on,file.driver=file,file.filename=/cache/looks/0123.tar",
+	    "-device virtio-blk-pci,drive=look,serial=vg-look",
+	    "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 virtualghost.gpu=virgl virtualghost.gpu-fallback=software virtualghost.look=disk",
+	  ]
+	`);
+	expect(snapshotShape(withLook, {})).not.toBe(snapshotShape(plan, {}));
+});
+
 test("Linux, an external QEMU that is too old to end with its parent", () => {
 	const lines = argvLines(planOf(linux, { ...external, version: "9.2.0" }));
 	expect(lines.some((line) => line.startsWith("-run-with"))).toBe(false);
@@ -197,7 +216,7 @@ test("Linux, an external QEMU that is too old to end with its parent", () => {
 test("macOS, HVF, Cocoa", () => {
 	expect(argvLines(planOf(macos, external))).toMatchInlineSnapshot(`
 	  [
-	    "-name guest=VirtualGhost",
+	    "-name guest=VirtualGhost [offline]",
 	    "-nodefaults",
 	    "-no-user-config",
 	    "-no-reboot",
@@ -229,6 +248,8 @@ test("macOS, HVF, Cocoa", () => {
 	    "-device virtio-tablet-pci",
 	    "-netdev user,id=control,restrict=on,ipv6=off,net=192.0.2.0/24,hostfwd=unix:/run/user/1000/virtualghost/ab12/agent.sock-192.0.2.15:5222",
 	    "-device virtio-net-pci,netdev=control,mac=52:54:00:76:67:01,romfile=",
+	    "-netdev user,id=net,net=10.0.2.15/24,restrict=on",
+	    "-device virtio-net-pci,id=nic,netdev=net,bus=port0,mac=52:54:00:76:68:01,romfile=",
 	    "-device virtio-rng-pci",
 	    "-device virtio-balloon-pci,free-page-reporting=on",
 	    "-device pvpanic-pci",
@@ -245,7 +266,7 @@ test("macOS, HVF, Cocoa", () => {
 test("Windows, WHPX, SDL, QMP over TCP", () => {
 	expect(argvLines(planOf(windows, external, {}, { channels: tcpChannels, controlPort: 4711 }))).toMatchInlineSnapshot(`
 	  [
-	    "-name guest=VirtualGhost",
+	    "-name guest=VirtualGhost [offline]",
 	    "-nodefaults",
 	    "-no-user-config",
 	    "-no-reboot",
@@ -277,6 +298,8 @@ test("Windows, WHPX, SDL, QMP over TCP", () => {
 	    "-device virtio-tablet-pci",
 	    "-netdev user,id=control,restrict=on,ipv6=off,net=192.0.2.0/24,hostfwd=tcp:127.0.0.1:4711-192.0.2.15:5222",
 	    "-device virtio-net-pci,netdev=control,mac=52:54:00:76:67:01,romfile=",
+	    "-netdev user,id=net,net=10.0.2.15/24,restrict=on",
+	    "-device virtio-net-pci,id=nic,netdev=net,bus=port0,mac=52:54:00:76:68:01,romfile=",
 	    "-device virtio-rng-pci",
 	    "-device virtio-balloon-pci,free-page-reporting=on",
 	    "-device pvpanic-pci",
@@ -295,7 +318,7 @@ test("Windows, TCG, SDL, QMP over TCP", () => {
 		argvLines(planOf(windows, external, { accel: "tcg" }, { channels: tcpChannels, controlPort: 4711 })),
 	).toMatchInlineSnapshot(`
 	  [
-	    "-name guest=VirtualGhost",
+	    "-name guest=VirtualGhost [offline]",
 	    "-nodefaults",
 	    "-no-user-config",
 	    "-no-reboot",
@@ -327,6 +350,8 @@ test("Windows, TCG, SDL, QMP over TCP", () => {
 	    "-device virtio-tablet-pci",
 	    "-netdev user,id=control,restrict=on,ipv6=off,net=192.0.2.0/24,hostfwd=tcp:127.0.0.1:4711-192.0.2.15:5222",
 	    "-device virtio-net-pci,netdev=control,mac=52:54:00:76:67:01,romfile=",
+	    "-netdev user,id=net,net=10.0.2.15/24,restrict=on",
+	    "-device virtio-net-pci,id=nic,netdev=net,bus=port0,mac=52:54:00:76:68:01,romfile=",
 	    "-device virtio-rng-pci",
 	    "-device virtio-balloon-pci,free-page-reporting=on",
 	    "-device pvpanic-pci",
@@ -381,19 +406,22 @@ test("macOS, a QEMU without Unix socket forwards", () => {
 	expect(lines.filter((line) => line.startsWith("-netdev"))).toMatchInlineSnapshot(`
 	  [
 	    "-netdev user,id=control,restrict=on,ipv6=off,net=192.0.2.0/24,hostfwd=tcp:127.0.0.1:4711-192.0.2.15:5222",
+	    "-netdev user,id=net,net=10.0.2.15/24,restrict=on",
 	  ]
 	`);
 });
 
-test("no secret is ever on the command line, and no network card that leads anywhere", () => {
+test("no secret is ever on the command line, and no network card that leads past the filter", () => {
 	for (const host of [linux, macos, windows]) {
 		const lines = argvLines(planOf(host, embedded));
 		const text = lines.join("\n");
-		for (const line of lines.filter((each) => each.startsWith("-netdev"))) {
-			expect(line).toStartWith("-netdev user,id=control,restrict=on,");
-			expect(line).toMatch(/hostfwd=(unix:\/|tcp:127\.0\.0\.1:)/);
+		const netdevs = lines.filter((each) => each.startsWith("-netdev"));
+		for (const line of netdevs) {
+			// A socket to the packet filter, or QEMU's own network with its way out closed.
+			expect(line).toMatch(/^-netdev (stream,id=net,server=off,addr\.type=fd,|user,.*restrict=on)/);
+			if (line.includes("id=control")) expect(line).toMatch(/hostfwd=(unix:\/|tcp:127\.0\.0\.1:)/);
 		}
-		expect(text.includes("-netdev")).toBe(host !== linux);
+		expect(netdevs.length).toBe(host === linux ? 1 : 2);
 		expect(text).not.toContain("-nic");
 		expect(text).not.toContain("BEGIN");
 		expect(text).toContain("-nodefaults");

@@ -33,6 +33,8 @@ const TEST_PACKAGES = {
 	iproute2: "/usr/sbin/ip",
 	// What the guest has, for the unit tests of `cp`.
 	"openssh-sftp-server": "/usr/lib/openssh/sftp-server",
+	// qemu-img judges the disks that we make.
+	"qemu-utils": "/usr/bin/qemu-img",
 	// xmessage, for the error dialog.
 	"x11-utils": "/usr/bin/xmessage",
 	// Builds the Containerfile, without a daemon.

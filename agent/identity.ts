@@ -42,7 +42,7 @@ function apply(identity: Identity): void {
 	setHostname(identity.hostname);
 	writeFileSync("/etc/machine-id", `${identity.machineId}\n`);
 	if (identity.scale !== 1) writeFileSync(GUEST_PATH.scale, `${identity.scale}\n`);
-	if (identity.gpu === "virgl") startGpuSession(identity.gpuFallback);
+	if (identity.gpu === "virgl") startGpuSession(identity);
 }
 
 /** A machine that was booted has its name from the credentials, one that was restored from its identity. */
@@ -81,8 +81,9 @@ function setClock(unixMs: number): void {
 }
 
 /** Its driver was kept out until now: before, the card could do less. */
-function startGpuSession(fallback: boolean): void {
-	writeFileSync(GUEST_PATH.gpu, `virgl${fallback ? " software" : ""}\n`);
-	const script = "modprobe virtio_gpu; exec systemctl start --no-block virtualghost-session.service";
+function startGpuSession({ gpuFallback, sessionLater }: Identity): void {
+	writeFileSync(GUEST_PATH.gpu, `virgl${gpuFallback ? " software" : ""}\n`);
+	const start = sessionLater ? "" : "; exec systemctl start --no-block virtualghost-session.service";
+	const script = `modprobe virtio_gpu${start}`;
 	Bun.spawn(["/bin/sh", "-c", script], { stdio: ["ignore", "inherit", "inherit"] });
 }

@@ -3,6 +3,7 @@ import type { Server } from "node:net";
 import packageJson from "../package.json" with { type: "json" };
 import { agentEvent, HEARTBEAT_MS } from "../src/wire/events.ts";
 import { AGENT_VSOCK_PORT } from "../src/wire/names.ts";
+import { collectWork, writeStdout } from "./collect.ts";
 import { readCredentials, readGreeting } from "./credentials.ts";
 import { SessionWatch, sendEvent, sendHeartbeat } from "./events.ts";
 import { greet, receiveIdentity, waitsForIdentity } from "./identity.ts";
@@ -16,6 +17,11 @@ const ANNOUNCE_AGAIN_MS = 1000;
 async function main(): Promise<void> {
 	if (process.argv.includes("--version")) {
 		process.stdout.write(`virtualghost-agent ${packageJson.version}\n`);
+		return;
+	}
+	if (process.argv[2] === "collect") {
+		const [upper = "", lower = "", merged = ""] = process.argv.slice(3);
+		collectWork({ upper, lower, merged }, writeStdout);
 		return;
 	}
 	for (const event of ["uncaughtException", "unhandledRejection"] as const) process.on(event, survive);

@@ -11,6 +11,7 @@ import { credentialPaths } from "../vm/credentials.ts";
 import { MACHINE_FOLDER } from "../vm/instance-record.ts";
 import type { Look } from "../vm/look.ts";
 import type { Context } from "./context.ts";
+import { type FileFlags, plannedFiles } from "./files.ts";
 import { findHost } from "./host.ts";
 import { chooseQemu, imagePaths, keyOfHost } from "./open-run.ts";
 import { print, printError } from "./output.ts";
@@ -23,7 +24,7 @@ export function dryRun(
 	context: Context,
 	config: Config,
 	look: Look | null,
-	flags: { json: boolean; headless: boolean; force: boolean },
+	flags: FileFlags & { json: boolean; headless: boolean; force: boolean },
 ): number {
 	const facts = gatherHostFacts(context.env);
 	const seesDisplay = facts.platform !== "linux" || facts.display.x11 !== null || facts.display.wayland !== null;
@@ -44,6 +45,7 @@ export function dryRun(
 			report: { detail: () => {} },
 		}),
 		passthrough: plannedFunctions({ config, host, force: flags.force }),
+		...plannedFiles(context.directories.data, config, flags),
 		instanceFolder: `${instanceFolder}/${MACHINE_FOLDER}`,
 		channels: host.platform === "win32" ? tcpPlaceholders() : inheritedChannels(),
 		credentialFiles: credentialPaths(instanceFolder),

@@ -57,7 +57,8 @@ export function duration(milliseconds: number): string {
 	return shown.map(([amount, unit]) => `${amount}${unit}`).join(" ");
 }
 
-function table(rows: readonly (readonly string[])[]): string {
+/** Columns as wide as their widest cell; the words in them may be anybody's. */
+export function table(rows: readonly (readonly string[])[]): string {
 	const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((cells) => cells[column]?.length ?? 0)));
 	const line = (cells: readonly string[]) =>
 		cells

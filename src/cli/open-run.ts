@@ -8,6 +8,7 @@ import { embeddedQemu, externalQemu, type FoundQemu } from "../host/qemu.ts";
 import { type CageFacts, whyNoCage } from "../plan/cage.ts";
 import type { HostFacts, ImagePaths } from "../plan/facts.ts";
 import { isPassthrough } from "../plan/gpu.ts";
+import type { KeptDisk } from "../plan/machine-plan.ts";
 import { decideNetwork, networkLabel, networkWarning } from "../plan/network.ts";
 import { COMMIT, VERSION } from "../version.ts";
 import { assetPath, type Embedded, ensureAssets } from "../vm/assets.ts";
@@ -36,6 +37,9 @@ export interface RunWishes {
 	readonly cold?: boolean;
 	/** PCI functions that were taken from the host for this guest. */
 	readonly passthrough?: readonly string[] | undefined;
+	readonly disks?: readonly KeptDisk[];
+	/** Something is set up in the guest before its session starts. */
+	readonly hasFiles?: boolean;
 	/** Of the terminal; null for the image's own. */
 	readonly look: Look | null;
 }
@@ -142,7 +146,7 @@ export interface PreparedRun extends AsyncDisposable {
 /** Everything that a machine needs before it can be started. @throws Fault; nothing is left behind then */
 export async function prepareRun(
 	context: Context,
-	{ config, host, headless, name, passthrough = [], look }: RunWishes,
+	{ config, host, headless, name, passthrough = [], disks = [], hasFiles = false, look }: RunWishes,
 	report: Report,
 	signal: AbortSignal,
 ): Promise<PreparedRun> {
@@ -178,6 +182,8 @@ export async function prepareRun(
 		logs,
 		headless,
 		passthrough,
+		disks,
+		hasFiles,
 		env: context.env,
 		cage: tellCage(findCage(qemu.facts, context.env), config, report),
 		policy: await resolvePolicy(config.network),

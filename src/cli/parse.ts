@@ -99,6 +99,18 @@ const VERBS: readonly Verb[] = [
 		run: async (context, flags) => (await import("./gpu.ts")).gpu(context, flags),
 	},
 	{
+		usage: "disk <action> [name] [file]",
+		does: "The disks that --disk keeps: list, rm NAME, export NAME FILE",
+		options: options.diskOptions,
+		run: async (context, flags) => (await import("./disk.ts")).disk(context, flags),
+	},
+	{
+		usage: "work <action> [id]",
+		does: "Work copies whose changes were not dealt with: list, recover ID, rm ID",
+		options: options.workOptions,
+		run: async (context, flags) => (await import("./work.ts")).work(context, flags),
+	},
+	{
 		usage: "prewarm",
 		does: "Make the snapshots from which later runs with the same flags start",
 		options: options.configFlags,
@@ -168,7 +180,9 @@ export const VERB_NAMES: readonly string[] = VERBS.filter(({ does }) => does !==
 
 /** Those that take a machine's name. */
 export const VERBS_WITH_NAME: readonly string[] = [
-	...VERBS.filter(({ usage }) => usage.includes("[name]")).map(({ usage }) => firstWord(usage)),
+	...VERBS.filter(({ usage }) => usage.includes("[name]") && !usage.includes("<action>")).map(({ usage }) =>
+		firstWord(usage),
+	),
 	"forward",
 ];
 
@@ -237,6 +251,7 @@ const REPEATABLE: ReadonlySet<string> = new Set([
 	"--",
 	"env",
 	"e",
+	"mount",
 	"publish",
 	"p",
 	"words",

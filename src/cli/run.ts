@@ -18,6 +18,7 @@ import { type Context, loadContextConfig } from "./context.ts";
 import { type Announce, detach, detachedAnnouncer } from "./detach.ts";
 import { dryRun } from "./dry-run.ts";
 import { attachCommand, openCommand } from "./exec.ts";
+import { checkFiles, type FileFlags, openFiles, type RunFiles } from "./files.ts";
 import { asLauncher, type CommandFlags, guestCommandLine } from "./guest-command.ts";
 import { headlessTest } from "./headless-test.ts";
 import { findHost } from "./host.ts";
@@ -31,7 +32,7 @@ import { makeInBackground } from "./snapshots.ts";
 /** For a QEMU whose guest's connection has just broken to be gone. */
 const ENDING_MS = 1_000;
 
-export interface RunFlags extends CommandFlags, Readonly<Record<string, unknown>> {
+export interface RunFlags extends CommandFlags, FileFlags, Readonly<Record<string, unknown>> {
 	readonly headlessTest: boolean;
 	readonly screenshot: string | undefined;
 	readonly json: boolean;
@@ -53,9 +54,9 @@ export async function run(context: Context, flags: RunFlags): Promise<number> {
 	const headless = flags.headlessTest || (!isWindowWanted(loaded) && isScripted(flags));
 	const config = effectiveConfig(loaded, flags);
 	checkCardFlags(config, flags);
+	checkFiles(context, flags);
 	const terminal = findLook(context, config);
-	if (flags.dryRun)
-		return dryRun(context, config, terminal?.look ?? null, { json: flags.json, headless, force: flags.force });
+	if (flags.dryRun) return dryRun(context, config, terminal?.look ?? null, { ...flags, headless });
 	const announce = flags.detach ? detachedAnnouncer(context.env) : null;
 	const host = findHost(context, config, headless);
 	checkBeforeWork(context, config, host, headless);
@@ -68,11 +69,35 @@ export async function run(context: Context, flags: RunFlags): Promise<number> {
 	if (flags.headlessTest) return await headlessTest(context, { config, host, look }, report, flags);
 	const wishes: RunWishes = { config, host, headless, name: flags.name, cold: flags.cold, look };
 	if (flags.command.length > 0) {
-		return await asLauncher(() => runCommand(context, wishes, report, flags));
+		return await asLauncher(() =>
+			withFiles(context, wishes, report, flags, (files) => runCommand(context, wishes, files, report, flags)),
+		);
 	}
 	// Like any program with a window, it outlives the shell or script that started it.
 	surviveParent();
-	return await runMachine(context, wishes, report, flags, announce);
+	return await withFiles(context, wishes, report, flags, (files) =>
+		runMachine(context, wishes, files, report, flags, announce),
+	);
+}
+
+/** What a run keeps is opened before it and dealt with after it, however it ends. */
+async function withFiles(
+	context: Context,
+	{ config }: RunWishes,
+	report: Report,
+	flags: RunFlags,
+	work: (files: RunFiles) => Promise<number>,
+): Promise<number> {
+	await using files = await openFiles(context, config, flags, report);
+	let code: number;
+	try {
+		code = await work(files);
+	} catch (error) {
+		files.tellKept();
+		throw error;
+	}
+	const isDone = await files.finish();
+	return isDone || code !== EXIT.ok ? code : flags.command.length > 0 ? EXIT.launcher : EXIT.failure;
 }
 
 /** No window unless it is asked for: a script has nobody to look at it. */
@@ -99,6 +124,9 @@ function checkFlags(flags: RunFlags): void {
 		throw usage("--screenshot belongs to --headless-test", "add --headless-test, or use `virtualghost screenshot`");
 	}
 	if (flags.json && !flags.headlessTest && !flags.dryRun) throw usage("--json belongs to --headless-test or --dry-run");
+	if (flags.headlessTest && (flags.mount.length > 0 || flags.work !== undefined)) {
+		throw usage("--headless-test takes neither --mount nor --work");
+	}
 	if (flags.headlessTest && isScripted(flags)) throw usage("--headless-test takes neither --detach nor a command");
 	if (flags.detach && flags.command.length > 0) {
 		throw usage(
@@ -139,19 +167,21 @@ function checkBeforeWork(context: Context, config: Config, host: HostFacts, head
 async function runMachine(
 	context: Context,
 	wishes: RunWishes,
+	files: RunFiles,
 	report: Report,
 	flags: RunFlags,
 	announce: Announce | null,
 ): Promise<number> {
 	using interrupts = new Interrupts();
 	await using card = await takeCard(context, { ...wishes, force: flags.force }, report, interrupts.signal);
-	await using opened = await openRun(context, { ...wishes, passthrough: card?.plan.passed }, report, interrupts.signal);
+	const all = { ...wishes, disks: files.disks, hasFiles: files.hasFiles, passthrough: card?.plan.passed };
+	await using opened = await openRun(context, all, report, interrupts.signal);
 	const { machine } = opened;
 	await using serving = await serve(opened, flags.publish, interrupts);
 	const { promise: closed, resolve: close } = Promise.withResolvers<"closed">();
 	machine.onClose = () => close("closed");
 	const stopped = Promise.race([rejectOn(interrupts.signal).catch(() => "stopped" as const), closed]);
-	const up = follow(context, opened, serving, wishes.config, report).then(() => "up" as const);
+	const up = follow(context, opened, serving, files, wishes.config, report).then(() => "up" as const);
 	void up.then(() => announce?.({ name: opened.instance.name })).catch(() => {});
 	const first = await Promise.race([machine.ended, stopped, up]);
 	await using _maker =
@@ -163,6 +193,7 @@ async function runMachine(
 	if (interrupts.first) {
 		report.stage("shutting down (Ctrl+C again skips ahead)");
 		machine.window?.say("closing");
+		await Promise.race([files.collect(), interrupts.next()]);
 		const { orderly } = await serving.stop();
 		return orderly ? EXIT.ok : interruptExitCode(interrupts.first);
 	}
@@ -181,17 +212,25 @@ async function runMachine(
 }
 
 /** Boots, runs the command, takes the machine down, returns the command's code. */
-async function runCommand(context: Context, wishes: RunWishes, report: Report, flags: RunFlags): Promise<number> {
-	const line = guestCommandLine(flags, context.env);
+async function runCommand(
+	context: Context,
+	wishes: RunWishes,
+	files: RunFiles,
+	report: Report,
+	flags: RunFlags,
+): Promise<number> {
+	const line = guestCommandLine({ ...flags, workdir: flags.workdir ?? files.folder ?? undefined }, context.env);
 	using interrupts = new Interrupts();
 	await using card = await takeCard(context, { ...wishes, force: flags.force }, report, interrupts.signal);
-	await using opened = await openRun(context, { ...wishes, passthrough: card?.plan.passed }, report, interrupts.signal);
+	const all = { ...wishes, disks: files.disks, hasFiles: files.hasFiles, passthrough: card?.plan.passed };
+	await using opened = await openRun(context, all, report, interrupts.signal);
 	await using serving = await serve(opened, flags.publish, interrupts);
 	const { machine } = opened;
 	await Promise.race([machine.reach("agent", wishes.config.timeouts.bootSeconds * 1000), rejectOn(interrupts.signal)]);
+	const stopped = rejectOn(interrupts.signal);
+	await Promise.race([files.place(machine), stopped]);
 	serving.isUp();
 	report.stage("system up");
-	const stopped = rejectOn(interrupts.signal);
 	using session = await Promise.race([machine.login(flags.root ? "root" : undefined), stopped]);
 	const channel = await Promise.race([openCommand(session, line, flags), stopped]);
 	// From here on the first Ctrl+C is the command's; `virtualghost stop` is not.
@@ -200,7 +239,9 @@ async function runCommand(context: Context, wishes: RunWishes, report: Report, f
 	// The connection may break a moment before QEMU is gone.
 	const gone = code === EXIT_LOST && (await machine.child.exitsWithin(ENDING_MS));
 	if (gone && !serving.forced) await judge(opened);
-	// Nothing in it outlives the command: there is nothing to shut down in order.
+	// Nothing else in it outlives the command: there is nothing to shut down in order.
+	if (machine.child.running) await Promise.race([files.collect(), asked]);
+	await files.settle();
 	await machine.qmp.execute("quit").catch(() => {});
 	await machine.ended;
 	return code;
@@ -226,12 +267,14 @@ async function follow(
 	context: Context,
 	{ machine }: OpenRun,
 	serving: Serving,
+	files: RunFiles,
 	config: Config,
 	report: Report,
 ): Promise<void> {
 	const timeoutMs = config.timeouts.bootSeconds * 1000;
 	try {
 		await machine.reach("agent", timeoutMs);
+		await files.place(machine);
 		serving.isUp();
 		report.stage("system up");
 		if (machine.plan.gpu === "none") return;

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { reason } from "../errors.ts";
 import { isLoopback, parseRule } from "../filter/rules.ts";
 import { closest, quoted } from "./diagnostics.ts";
+import { parseDiskSpec } from "./disk-spec.ts";
 import { type PciAddress, parsePciAddress } from "./pci-address.ts";
 import { formatMemoryMiB, parseMemoryMiB } from "./size.ts";
 
@@ -177,6 +178,28 @@ export function path(): ValueKind<string> {
 			.string({ error: (issue) => `expected ${expected}, got ${describeValue(issue.input)}` })
 			.min(1, { error: "the path is empty", abort: true })
 			.refine((value) => !value.includes("\0"), { error: "the path has a NUL character in it" }),
+		fromText: (text) => text,
+	};
+}
+
+/** `NAME[:SIZE]`; stays the text that was written, see `parseDiskSpec`. */
+export function disk(): ValueKind<string> {
+	const expected = "the name of a disk, with :SIZE for a new one";
+	return {
+		type: "string",
+		placeholder: "name[:size]",
+		choices: null,
+		isPath: false,
+		expected,
+		schema: z
+			.string({ error: (issue) => `expected ${expected}, got ${describeValue(issue.input)}` })
+			.superRefine((text, context) => {
+				try {
+					parseDiskSpec(text);
+				} catch (error) {
+					context.addIssue({ code: "custom", message: reason(error) });
+				}
+			}),
 		fromText: (text) => text,
 	};
 }

@@ -7,6 +7,7 @@ import {
 	boolean,
 	choice,
 	choiceOrPciAddress,
+	disk,
 	integer,
 	integerOrAuto,
 	memory,
@@ -198,6 +199,21 @@ const WINDOW_KEYS = [
 	}),
 ] as const;
 
+const DISK_KEYS = [
+	row(disk(), {
+		section: "disk",
+		name: "home",
+		field: "home",
+		default: null,
+		defaultDoc: "none: nothing is kept",
+		doc: "Disk that is kept, as the home of the guest's user; made if there is none",
+		detail: "`virtualghost disk list` shows those that are there. A new one may grow to SIZE, or to 32G.",
+		example: '"projects:64G"',
+		env: "VIRTUALGHOST_DISK",
+		flag: "disk",
+	}),
+] as const;
+
 /** Smallest and largest font in points. */
 const FONT_SIZE = { min: 4, max: 144 } as const;
 
@@ -366,6 +382,7 @@ export const CONFIG_KEYS = [
 	...WINDOW_KEYS,
 	...TERMINAL_KEYS,
 	...NETWORK_KEYS,
+	...DISK_KEYS,
 	...SNAPSHOT_KEYS,
 	...HOST_KEYS,
 ] as const;

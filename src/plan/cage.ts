@@ -91,7 +91,7 @@ export function cagedQemu(
 			...(isMaking ? [] : snapshotFolder),
 			...(usesGpu ? GPU_READ : []),
 		],
-		write: [machineFolder, ...(isMaking ? snapshotFolder : [])],
+		write: [machineFolder, ...plan.disks.map(({ path }) => path), ...(isMaking ? snapshotFolder : [])],
 		devices: [
 			...sockets.filter((path) => path !== null),
 			...(plan.accelerator === "kvm" ? ["/dev/kvm"] : []),

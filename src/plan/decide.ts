@@ -5,7 +5,7 @@ import { FIRST_GUEST_CID } from "../wire/vsock.ts";
 import type { Accelerator, HostFacts, ImagePaths, QemuFacts } from "./facts.ts";
 import { isAtLeast } from "./facts.ts";
 import { decideGpu, isPassthrough } from "./gpu.ts";
-import type { Channel, Control, Display, Gpu, MachinePlan } from "./machine-plan.ts";
+import type { Channel, Control, Display, Gpu, KeptDisk, MachinePlan } from "./machine-plan.ts";
 import { decideNetwork, networkLabel } from "./network.ts";
 import type { SnapshotUse } from "./snapshot.ts";
 import { decideWindow, windowTitle } from "./window.ts";
@@ -21,6 +21,9 @@ export interface RunFacts {
 	readonly passthrough?: readonly string[];
 	/** Of the instance, for the window's title. */
 	readonly name?: string | undefined;
+	readonly disks?: readonly KeptDisk[];
+	/** Disks or folders are set up in the guest before the session starts. */
+	readonly hasFiles?: boolean;
 	readonly instanceFolder: string;
 	readonly channels: MachinePlan["channels"];
 	readonly credentialFiles: readonly string[];
@@ -73,6 +76,8 @@ export function decide(
 		networkFd: NETWORK_FD,
 		channels: run.channels,
 		images,
+		disks: run.disks ?? [],
+		sessionLater: run.hasFiles === true && gpu !== "none",
 		credentialFiles: run.credentialFiles,
 		reasons,
 	};

@@ -25,6 +25,14 @@ export function hasControlCard(plan: { readonly control: Control }): boolean {
 	return plan.control.kind === "unix" || plan.control.kind === "tcp";
 }
 
+/** A disk whose content outlives the machine. */
+export interface KeptDisk {
+	/** `home`: the user's; `work`: what a work copy has changed. */
+	readonly kind: "home" | "work";
+	/** A qcow2 file, locked by the launcher. */
+	readonly path: string;
+}
+
 export interface MachinePlan {
 	readonly platform: Platform;
 	readonly arch: Arch;
@@ -50,6 +58,9 @@ export interface MachinePlan {
 	readonly networkFd: number;
 	readonly channels: { readonly qmp: Channel; readonly serial: Channel; readonly events: Channel };
 	readonly images: ImagePaths;
+	readonly disks: readonly KeptDisk[];
+	/** The session waits until the launcher has put its files in place. False in a machine without one. */
+	readonly sessionLater: boolean;
 	/** Files that hold one SMBIOS type 11 string each. */
 	readonly credentialFiles: readonly string[];
 	/** Why each open choice fell as it did, in the order of the decisions; shown by `-v`. */

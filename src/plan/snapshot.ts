@@ -32,7 +32,10 @@ export function snapshotShape(plan: MachinePlan, outside: Readonly<Record<string
 	const { qemuVersion, accelerator, cpu, vcpus, memoryMiB, gpu, images } = plan;
 	// The session of a software screen runs in there already, with its keyboard.
 	const keymap = gpu === "none" ? null : plan.window.keymap;
+	// With virgl the session comes after the restore in any case.
+	const sessionLater = plan.sessionLater && gpu === "software";
 	// The display is the host's side only, and whether the guest may step down is told to each machine anew.
 	const network = plan.network.kind === "none" ? "none" : networkWord(plan);
-	return JSON.stringify({ qemuVersion, accelerator, cpu, vcpus, memoryMiB, gpu, keymap, images, network, outside });
+	const own = { qemuVersion, accelerator, cpu, vcpus, memoryMiB, gpu, keymap, images, network, sessionLater };
+	return JSON.stringify({ ...own, outside });
 }

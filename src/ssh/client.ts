@@ -120,6 +120,11 @@ export class GuestSession implements Disposable {
 		return new GuestSession(client, transport);
 	}
 
+	/** Begins to wait anew for a guest that does not answer. ssh2 has it for itself only. */
+	keep(): void {
+		(this.#client as Client & { readonly _resetKA?: () => void })._resetKA?.();
+	}
+
 	/** Starts a shell command line (null: a login shell) and returns its channel; "close" tells how it ended (`ChannelEnd`). */
 	stream(command: string | null, { pty, env }: StreamOptions = {}): Promise<ClientChannel> {
 		return this.#open((done: ChannelCallback) => {

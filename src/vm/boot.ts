@@ -10,7 +10,7 @@ import type { CageFacts } from "../plan/cage.ts";
 import { decide, type RunFacts } from "../plan/decide.ts";
 import type { HostFacts, ImagePaths } from "../plan/facts.ts";
 import { describe, type EarlyFailure, type Fallback, isDisplayFailure, nextAttempt } from "../plan/fallback.ts";
-import type { MachinePlan } from "../plan/machine-plan.ts";
+import type { KeptDisk, MachinePlan } from "../plan/machine-plan.ts";
 import { openInheritedChannels, openTcpChannels } from "./channels.ts";
 import type { RunCredentials } from "./credentials.ts";
 import type { Graphics } from "./guest-watch.ts";
@@ -30,6 +30,9 @@ export interface BootRequest {
 	readonly headless: boolean;
 	/** PCI functions of the host's that the guest gets. */
 	readonly passthrough?: readonly string[];
+	readonly disks?: readonly KeptDisk[];
+	/** Something is set up in the guest before its session starts. */
+	readonly hasFiles?: boolean;
 	readonly env: Readonly<Record<string, string | undefined>>;
 	/** Null where this host has none. */
 	readonly cage: CageFacts | null;
@@ -59,6 +62,8 @@ export async function boot(request: BootRequest): Promise<Machine> {
 		const plan = await planAttempt(request, {
 			headless: request.headless,
 			passthrough: request.passthrough ?? [],
+			disks: request.disks ?? [],
+			hasFiles: request.hasFiles ?? false,
 			fallback,
 			name: request.instance.name,
 			instanceFolder: request.instance.machineFolder,

@@ -87,6 +87,7 @@ export class Machine implements AsyncDisposable {
 	onClose: () => void = () => {};
 	readonly #scope: AsyncDisposableStack;
 	readonly #events: Duplex;
+	readonly #sessions = new Set<GuestSession>();
 	/** Where this attempt's output begins in QEMU's log; earlier attempts of the run stand before it. */
 	readonly #qemuLogStart: number;
 	#shutdown: string | null = null;
@@ -266,7 +267,15 @@ export class Machine implements AsyncDisposable {
 		}
 		const transport = await openTransport(this.plan.control, AGENT_VSOCK_PORT).connect();
 		const login = { identity: identity.private, hostPublicKey: this.keys.host.public };
-		return await GuestSession.open(transport, user === undefined ? login : { ...login, user });
+		const session = await GuestSession.open(transport, user === undefined ? login : { ...login, user });
+		this.#sessions.add(session);
+		void session.closed.then(() => this.#sessions.delete(session));
+		return session;
+	}
+
+	/** The guest is paused on purpose and will not answer for a while: what is logged in is not to be taken for lost. */
+	keepSessions(): void {
+		for (const session of this.#sessions) session.keep();
 	}
 
 	/** Kills what still runs and removes the helper's sockets. */

@@ -19,7 +19,10 @@ export const SESSION_OFF_OPTION = "virtualghost.session=off";
 /** On the kernel's command line of a machine that is made into a snapshot: the agent waits for its identity on the events port. */
 export const IDENTITY_OPTION = "virtualghost.identity=port";
 
-/** On the kernel's command line: the session starts when the identity is there, since only then does the machine get its GPU. */
+/**
+ * On the kernel's command line: the session starts when it is asked for, since only then does the machine have its GPU (restored with
+ * virgl) or the files that the session is to find (disk, shared folders, work copy).
+ */
 export const SESSION_LATER_OPTION = "virtualghost.session=later";
 
 /** On the kernel's command line: how the guest draws (`virgl`, `software`, `vfio`, `none`); read by the session's script. */
@@ -102,6 +105,14 @@ export const DISK_SERIAL = {
 	drivers: "vg-drivers",
 	/** Optional look of the terminal: a tar archive that the initramfs unpacks over all of them. */
 	look: "vg-look",
+} as const;
+
+/** Disks that outlive the machine (ext4); plugged in after a restore. Our scripts in the guest find them by these. */
+export const KEPT_DISK_SERIAL = {
+	/** The user's own disk, mounted as the home. */
+	home: "vg-home",
+	/** What a work copy has changed. */
+	work: "vg-work",
 } as const;
 
 /** In the agent's folder: starts a program as a user. */

@@ -33,6 +33,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 		"src/interrupts.ts",
 		"src/version.ts",
 	],
+	"src/files": ["src/vm", "src/ssh", "src/host", "src/plan", "src/config", "src/wire", "src/errors.ts"],
 	"src/smoke": ["src/vm", "src/ssh", "src/plan", "src/wire", "src/config", "src/errors.ts"],
 	"src/cli": ["src"],
 	"src/main.ts": ["src/cli", "src/vm"],

@@ -30,8 +30,9 @@ export function kernelCommandLine(plan: MachinePlan): string {
 	// As with the GPU below: the window that a restored machine gets is not that of the machine that was saved.
 	if (!plan.snapshot && plan.window.scale !== 1) words.push(`${SCALE_OPTION}=${plan.window.scale}`);
 	if (plan.snapshot) words.push(...snapshotWords(plan));
+	else if (plan.sessionLater) words.push(SESSION_LATER_OPTION);
 	// A restored machine is told, since others from the same snapshot may differ.
-	else if (plan.gpuFallback) words.push(GPU_FALLBACK_OPTION);
+	if (plan.gpuFallback && !plan.snapshot) words.push(GPU_FALLBACK_OPTION);
 	if (hasControlCard(plan)) words.push(CONTROL_CARD_OPTION);
 	const network = networkWord(plan);
 	if (network !== null) words.push(`${NETWORK_OPTION}=${network}`);
@@ -41,8 +42,9 @@ export function kernelCommandLine(plan: MachinePlan): string {
 	return words.join(" ");
 }
 
-function snapshotWords({ gpu }: MachinePlan): string[] {
-	return gpu === "virgl" ? [IDENTITY_OPTION, SESSION_LATER_OPTION, "modprobe.blacklist=virtio_gpu"] : [IDENTITY_OPTION];
+function snapshotWords({ gpu, sessionLater }: MachinePlan): string[] {
+	if (gpu === "virgl") return [IDENTITY_OPTION, SESSION_LATER_OPTION, "modprobe.blacklist=virtio_gpu"];
+	return sessionLater ? [IDENTITY_OPTION, SESSION_LATER_OPTION] : [IDENTITY_OPTION];
 }
 
 export function bootArgv(plan: MachinePlan): string[] {

@@ -15,6 +15,7 @@ export function makeIdentity(name: string, keys: RunKeys, plan: MachinePlan): Id
 		gpu: plan.gpu === "virgl" || plan.gpu === "software" ? plan.gpu : "none",
 		gpuFallback: plan.gpuFallback,
 		scale: plan.window.scale,
+		sessionLater: plan.sessionLater,
 	};
 }
 

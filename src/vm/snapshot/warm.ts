@@ -56,6 +56,7 @@ export function findFitting(request: WarmRequest): Fitting | { readonly why: str
 	const plan = decide(config, host, qemu.facts, images, {
 		headless: request.headless,
 		passthrough: request.passthrough ?? [],
+		hasFiles: request.hasFiles ?? false,
 		fallback: recallFallback(request),
 		instanceFolder: request.instance.machineFolder,
 		channels: inheritedChannels(),
@@ -146,6 +147,8 @@ async function startFrom(
 		fallback: { accelerator, cpu, gpu },
 		snapshot: { role, ramFile },
 		name: role === "make" ? undefined : request.instance.name,
+		disks: role === "make" ? [] : (request.disks ?? []),
+		hasFiles: request.hasFiles ?? false,
 		instanceFolder: owner.instance.folder,
 		channels: channels.planned,
 		credentialFiles: [],

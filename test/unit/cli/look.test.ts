@@ -23,7 +23,7 @@ afterAll(() => rmSync(home, { recursive: true }));
 
 function contextOf(terminal?: { name: string; standIn: boolean }): Context {
 	const manifest = terminal ? ({ terminal: { ...terminal, version: "1" } } as Manifest) : null;
-	const directories = { home, config: home, cache: join(home, "cache"), state: home, runtime: home };
+	const directories = { home, config: home, cache: join(home, "cache"), state: home, data: home, runtime: home };
 	return { env: {}, embedded: { manifest, files: {} }, directories, verbose: false };
 }
 

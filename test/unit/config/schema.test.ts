@@ -17,6 +17,7 @@ const DEFAULTS: Config = {
 	display: { backend: "auto", window: "auto", scale: "auto", keymap: "auto" },
 	terminal: { ghosttyConfig: "auto", theme: null, fontSize: null, hostFonts: true, trustColours: "off" },
 	network: { mode: "internet", allow: null, deny: null },
+	disk: { home: null },
 	qemu: { binary: null },
 	snapshot: { auto: true, diskMiB: 4096 },
 	logs: { keep: 10 },
@@ -84,6 +85,7 @@ describe("rows", () => {
 		  --network <none|internet|host>  What the guest reaches: nothing, the public internet, or all that this host reaches [default: internet]
 		  --allow <host[:port]>  What the guest may reach besides; repeatable [default: none]
 		  --deny <host[:port]>  What the guest may not reach; repeatable [default: none]
+		  --disk <name[:size]>  Disk that is kept, as the home of the guest's user; made if there is none [default: none: nothing is kept]
 		  --snapshot-auto <true|false>  Make a snapshot in the background of a window's first start, for the next ones [default: true]
 		  --snapshot-disk <size>  Disk space that snapshots may take; those used least recently go first [default: 4G]
 		  --qemu <path>  qemu-system program to use instead of the embedded one [default: the embedded QEMU]

@@ -47,6 +47,9 @@ test("showConfig", () => {
 	  #allow = none                                         # default
 	  #deny = none                                          # default
 
+	  [disk]
+	  #home = none                                          # default
+
 	  [snapshot]
 	  auto = true                                           # default
 	  disk = 4096                                           # default

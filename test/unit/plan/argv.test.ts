@@ -1,6 +1,7 @@
 /** Golden command lines: every platform's, on any platform. A change here is a change of the product. */
 import { describe, expect, test } from "bun:test";
 import { shellQuote } from "../../../src/plan/argv.ts";
+import { kernelCommandLine } from "../../../src/plan/devices/boot.ts";
 import { keyval } from "../../../src/plan/devices/keyval.ts";
 import { snapshotShape } from "../../../src/plan/snapshot.ts";
 import { argvLines, configOf, embedded, external, linux, macos, planOf, tcpChannels, windows } from "./fixtures.ts";
@@ -454,5 +455,51 @@ describe("machines of snapshots", () => {
 
 	test("virgl, restored: the memory is private, the card has OpenGL", () => {
 		expect(lines("restore", "virgl")).toMatchSnapshot();
+	});
+});
+
+describe("disks that are kept", () => {
+	const disks = [
+		{ kind: "home", path: "/d/a,b.qcow2" },
+		{ kind: "work", path: "/w/1.qcow2" },
+	] as const;
+	const kept = (lines: readonly string[]) =>
+		lines.filter((line) => /node-name=(?:home|work)|id=(?:home|work)-disk/.test(line));
+
+	test("are plugged into a machine that boots", () => {
+		expect(kept(argvLines(planOf(linux, embedded, {}, { disks, hasFiles: true })))).toMatchInlineSnapshot(`
+		  [
+		    "-blockdev driver=qcow2,node-name=home,discard=unmap,detect-zeroes=unmap,file.driver=file,file.filename=/d/a,,b.qcow2",
+		    "-device virtio-blk-pci,id=home-disk,drive=home,bus=port2,serial=vg-home,werror=stop,rerror=report",
+		    "-blockdev driver=qcow2,node-name=work,discard=unmap,detect-zeroes=unmap,file.driver=file,file.filename=/w/1.qcow2",
+		    "-device virtio-blk-pci,id=work-disk,drive=work,bus=port3,serial=vg-work,werror=stop,rerror=report",
+		  ]
+		`);
+	});
+
+	test("are opened for one that is restored, and plugged in later", () => {
+		const snapshot = { role: "restore", ramFile: "/s/ram" } as const;
+		expect(kept(argvLines(planOf(linux, embedded, {}, { disks, hasFiles: true, snapshot })))).toMatchInlineSnapshot(`
+		  [
+		    "-blockdev driver=qcow2,node-name=home,discard=unmap,detect-zeroes=unmap,file.driver=file,file.filename=/d/a,,b.qcow2",
+		    "-blockdev driver=qcow2,node-name=work,discard=unmap,detect-zeroes=unmap,file.driver=file,file.filename=/w/1.qcow2",
+		  ]
+		`);
+	});
+
+	test("make the session wait, where there is one", () => {
+		const words = (flags: Record<string, string>, run = {}) =>
+			kernelCommandLine(planOf(linux, embedded, flags, { disks, hasFiles: true, ...run })).split(" ");
+		expect(words({ gpu: "software" })).toContain("virtualghost.session=later");
+		expect(words({ gpu: "none" })).not.toContain("virtualghost.session=later");
+		const make = { snapshot: { role: "make", ramFile: "/s/ram" } as const };
+		expect(words({ gpu: "software" }, make)).toContain("virtualghost.session=later");
+		expect(words({ gpu: "software" }, { ...make, hasFiles: false })).not.toContain("virtualghost.session=later");
+	});
+
+	test("have a snapshot of their own only where the session would be running in it", () => {
+		const shape = (gpu: string, hasFiles: boolean) => snapshotShape(planOf(linux, embedded, { gpu }, { hasFiles }), {});
+		expect(shape("software", true)).not.toBe(shape("software", false));
+		for (const gpu of ["virgl", "none"]) expect(shape(gpu, true)).toBe(shape(gpu, false));
 	});
 });

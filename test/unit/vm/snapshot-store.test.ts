@@ -177,6 +177,7 @@ describe("identity", () => {
 			gpu: "virgl",
 			gpuFallback: true,
 			scale: 1,
+			sessionLater: false,
 		} as const;
 		expect(decodeIdentity(encodeIdentity(identity))).toEqual(identity);
 		fc.assert(fc.property(fc.oneof(fc.string(), fc.json()), (line) => decodeIdentity(line) === null));

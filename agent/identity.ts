@@ -3,7 +3,7 @@ import { ptr } from "bun:ffi";
 import { randomBytes } from "node:crypto";
 import { closeSync, openSync, writeFileSync } from "node:fs";
 import { decodeIdentity, IDENTITY_LINE_BYTES_MAX, type Identity } from "../src/wire/identity.ts";
-import { GUEST_PATH, IDENTITY_OPTION, PROTOCOL_VERSION, SESSION_LATER_OPTION } from "../src/wire/names.ts";
+import { GUEST_PATH, PROTOCOL_VERSION, SESSION_LATER_OPTION } from "../src/wire/names.ts";
 import { type Credentials, parseCredentials } from "./credentials.ts";
 import { readFromHost, sendEvent } from "./events.ts";
 import { hasKernelOption } from "./kernel-options.ts";
@@ -17,10 +17,6 @@ const RNDADDENTROPY = 0x40085203n;
 const RNDRESEEDCRNG = 0x5207n;
 /** BoringSSL takes new random bytes from the kernel after 4,096 requests of a thread (kReseedInterval, crypto/fipsmodule/rand). */
 const REQUESTS_UNTIL_RESEED = 4100;
-
-export function waitsForIdentity(): boolean {
-	return hasKernelOption(IDENTITY_OPTION);
-}
 
 /** Says that it waits until the host tells this machine who it is. @throws Error if the keys are none */
 export async function receiveIdentity(): Promise<Credentials> {

@@ -2,10 +2,10 @@
 import type { Server } from "node:net";
 import packageJson from "../package.json" with { type: "json" };
 import { agentEvent } from "../src/wire/events.ts";
-import { AGENT_VSOCK_PORT } from "../src/wire/names.ts";
-import { readCredentials } from "./credentials.ts";
+import { AGENT_VSOCK_PORT, IDENTITY_OPTION } from "../src/wire/names.ts";
+import { type Credentials, readCredentials } from "./credentials.ts";
 import { SessionWatch, sendEvent } from "./events.ts";
-import { receiveIdentity, waitsForIdentity } from "./identity.ts";
+import { hasKernelOption } from "./kernel-options.ts";
 import { createAgentServer } from "./server.ts";
 import { hasControlCard, listenControlCard } from "./tcp.ts";
 import { listenVsock } from "./vsock.ts";
@@ -19,9 +19,9 @@ async function main(): Promise<void> {
 	}
 	for (const event of ["uncaughtException", "unhandledRejection"] as const) process.on(event, survive);
 	const watch = new SessionWatch();
-	const restored = waitsForIdentity();
+	const restored = hasKernelOption(IDENTITY_OPTION);
 	if (restored) watch.start();
-	const credentials = restored ? await receiveIdentity() : readCredentials(process.env.CREDENTIALS_DIRECTORY);
+	const credentials = restored ? await identify() : readCredentials();
 	const server = createAgentServer(credentials);
 	await listen(server);
 	if (restored) watch.tellAgain();
@@ -35,6 +35,12 @@ async function main(): Promise<void> {
 		watch.check();
 		process.exit(0);
 	});
+}
+
+/** Loaded where it is needed only: it takes a part of the start that a cold machine does without. */
+async function identify(): Promise<Credentials> {
+	const { receiveIdentity } = await import("./identity.ts");
+	return await receiveIdentity();
 }
 
 /** A defect in one session is no reason to cut off all others: this process is the only way in. */

@@ -7,6 +7,9 @@
 /** Version of the event lines and of the control subsystem. Host and guest refuse to guess when theirs differ. */
 export const PROTOCOL_VERSION = 1;
 
+/** SSH subsystem for what SSH has no word for: see control.ts. */
+export const CONTROL_SUBSYSTEM = "virtualghost";
+
 /** AF_VSOCK port on which the guest agent's SSH server listens. */
 export const AGENT_VSOCK_PORT = 5222;
 

@@ -2,12 +2,7 @@
 import type { Duplex } from "node:stream";
 import ssh2, { type Client, type ClientChannel, type PseudoTtyOptions, type SFTPWrapper } from "ssh2";
 import { Fault, reason } from "../errors.ts";
-import {
-	CONTROL_LINE_BYTES_MAX,
-	type ControlReply,
-	type ControlRequest,
-	controlReplySchema,
-} from "../wire/control.ts";
+import { CONTROL_LINE_BYTES_MAX, type ControlReply, type ControlRequest, controlReplySchema } from "../wire/control.ts";
 import { LineSplitter } from "../wire/lines.ts";
 import { CONTROL_SUBSYSTEM, GUEST_USER, PROTOCOL_VERSION } from "../wire/names.ts";
 
@@ -177,7 +172,7 @@ export class GuestSession implements Disposable {
 			for (const each of requests) channel.write(`${JSON.stringify(each)}\n`);
 			let last: ControlReply | undefined;
 			for (const line of await readLines(channel, requests.length)) {
-				last = controlReplySchema.parse(JSON.parse(line));
+				last = parseReply(line);
 				if (!last.ok) throw new Fault("The guest's agent refused a request", { why: last.error });
 			}
 			if (!last?.ok) throw new Fault("The guest's agent gave no answer");
@@ -208,6 +203,14 @@ export class GuestSession implements Disposable {
 	[Symbol.dispose](): void {
 		this.#client.end();
 		setTimeout(() => this.#transport.destroy(), GOODBYE_MS).unref();
+	}
+}
+
+function parseReply(line: string): ControlReply {
+	try {
+		return controlReplySchema.parse(JSON.parse(line));
+	} catch (error) {
+		throw new Fault("The guest's agent gave an answer that is none", { cause: error });
 	}
 }
 

@@ -9,6 +9,8 @@ export const guestEventSchema = z.discriminatedUnion("event", [
 	z.object({ event: z.literal("waiting"), protocol: z.number().int() }),
 	/** The agent listens on its vsock port. */
 	z.object({ event: z.literal("agent"), protocol: z.number().int(), version: z.string().max(64) }),
+	/** Every `HEARTBEAT_MS`, from then on: src/vm/guest-guard.ts */
+	z.object({ event: z.literal("alive") }),
 	/** What a client of the session's compositor gets, where a GPU draws. */
 	z.object({
 		event: z.literal("graphics"),

@@ -12,6 +12,9 @@ export const EVENT_LINE_BYTES_MAX = 64 * 1024;
 /** The guest sends at most this much of the session's log. */
 export const SESSION_LOG_TAIL_BYTES = 8 * 1024;
 
+/** How often the agent says that it lives. */
+export const HEARTBEAT_MS = 5_000;
+
 /** Longest version, renderer or reason in characters. */
 export const GRAPHICS_TEXT_MAX = 256;
 

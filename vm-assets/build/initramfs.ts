@@ -16,11 +16,28 @@ const INIT = "vm-assets/initramfs/init";
  */
 const MODULES = ["virtio_blk", "crc32c_generic", "erofs", "overlay", "vmw_vsock_virtio_transport"];
 
+/** Loaded from the system's own folder where the machine has a screen (`init`). */
+const SCREEN_MODULES = ["virtio_gpu", "virtio_input", "evdev"];
+
 /** Loaded only in a machine with a control card (`init`). */
 const CONTROL_CARD_MODULES = ["virtio_net"];
 
 /** The busybox programs that `init` calls. */
-const APPLETS = ["sh", "cat", "insmod", "ip", "mkdir", "mount", "poweroff", "sleep", "switch_root"];
+const APPLETS = [
+	"sh",
+	"cat",
+	"chmod",
+	"chown",
+	"chroot",
+	"insmod",
+	"ip",
+	"mkdir",
+	"mount",
+	"poweroff",
+	"sleep",
+	"setsid",
+	"tar",
+];
 
 export const INITRAMFS = "initramfs";
 
@@ -64,6 +81,12 @@ async function makeInitramfs(context: Context, tools: Step, kernel: Step, { dir,
 		copyFileSync(join(modules, path), join(root, "modules", `${moduleName(path)}.ko`));
 	for (const [name, paths] of Object.entries({ order, "control-card": later }))
 		writeFileSync(join(root, "modules", name), paths.map((path) => `${moduleName(path)}\n`).join(""));
+	writeFileSync(
+		join(root, "modules/screen"),
+		loadOrder(dep, SCREEN_MODULES)
+			.map((path) => `${path}\n`)
+			.join(""),
+	);
 	// Sorted names, one time and one owner: equal content gives equal bytes.
 	const pack =
 		'cd /mnt/out/root && find . -exec touch -h -d "@$1" {} + && find . -print0 | LC_ALL=C sort -z |' +

@@ -5,6 +5,7 @@ import {
 	GPU_FALLBACK_OPTION,
 	GPU_OPTION,
 	IDENTITY_OPTION,
+	LOOK_OPTION,
 	SESSION_LATER_OPTION,
 	SESSION_OFF_OPTION,
 } from "../../wire/names.ts";
@@ -19,6 +20,12 @@ export function kernelCommandLine(plan: MachinePlan): string {
 		"loglevel=3",
 		"panic=-1",
 		"systemd.show_status=0",
+		// The agent reads its own, and nothing else in the guest is to get any.
+		"systemd.import_credentials=no",
+		// The kernel's ciphers are Debian's, tested there.
+		"cryptomgr.notests",
+		// No text console is drawn on the screen before the session does.
+		...(plan.gpu === "vfio" ? [] : ["drm_kms_helper.fbdev_emulation=0"]),
 		`${GPU_OPTION}=${plan.gpu}`,
 	];
 	if (plan.snapshot) words.push(...snapshotWords(plan));
@@ -26,6 +33,7 @@ export function kernelCommandLine(plan: MachinePlan): string {
 	else if (plan.gpuFallback) words.push(GPU_FALLBACK_OPTION);
 	if (hasControlCard(plan)) words.push(CONTROL_CARD_OPTION);
 	if (plan.images.drivers !== null) words.push(DRIVER_PACK_OPTION);
+	if (plan.images.look !== null) words.push(LOOK_OPTION);
 	if (plan.gpu === "none") words.push(SESSION_OFF_OPTION);
 	return words.join(" ");
 }

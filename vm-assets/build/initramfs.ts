@@ -18,6 +18,8 @@ const MODULES = ["virtio_blk", "crc32c_generic", "erofs", "overlay", "vmw_vsock_
 
 /** Loaded from the system's own folder where the machine has a screen (`init`). */
 const SCREEN_MODULES = ["virtio_gpu", "virtio_input", "evdev"];
+/** `insmod` does not read the kernel's command line, which says the same (src/plan/devices/boot.ts). */
+const PARAMETERS: Readonly<Record<string, string>> = { drm_kms_helper: " fbdev_emulation=0" };
 
 /** Loaded only in a machine with a control card (`init`). */
 const CONTROL_CARD_MODULES = ["virtio_net"];

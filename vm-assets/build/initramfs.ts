@@ -83,12 +83,8 @@ async function makeInitramfs(context: Context, tools: Step, kernel: Step, { dir,
 		copyFileSync(join(modules, path), join(root, "modules", `${moduleName(path)}.ko`));
 	for (const [name, paths] of Object.entries({ order, "control-card": later }))
 		writeFileSync(join(root, "modules", name), paths.map((path) => `${moduleName(path)}\n`).join(""));
-	writeFileSync(
-		join(root, "modules/screen"),
-		loadOrder(dep, SCREEN_MODULES)
-			.map((path) => `${path}\n`)
-			.join(""),
-	);
+	const screen = loadOrder(dep, SCREEN_MODULES).map((path) => `${path}${PARAMETERS[moduleName(path)] ?? ""}\n`);
+	writeFileSync(join(root, "modules/screen"), screen.join(""));
 	// Sorted names, one time and one owner: equal content gives equal bytes.
 	const pack =
 		'cd /mnt/out/root && find . -exec touch -h -d "@$1" {} + && find . -print0 | LC_ALL=C sort -z |' +

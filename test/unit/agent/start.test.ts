@@ -34,20 +34,20 @@ test("initramfs, unit and agent mean the same process", () => {
 	const init = asset("initramfs/init");
 	const start = asset("guest/overlay/usr/lib/virtualghost/agent-start");
 	const unit = asset("guest/overlay/usr/lib/systemd/system/virtualghost-agent.service");
-	expect(init).toContain(`>/system${GUEST_PATH.run}/agent.early`);
-	expect(init).toContain(`chroot /system ${GUEST_PATH.agent}/agent `);
+	expect(init).toContain(`>${GUEST_PATH.run.slice(1)}/agent.early`);
+	expect(init).toContain(`chroot . ${GUEST_PATH.agent}/agent `);
 	expect(start).toContain(`run=${GUEST_PATH.run}\n`);
 	expect(start).toContain("read -r pid <$run/agent.early");
 	expect(GUEST_PATH.agentPid).toBe(`${GUEST_PATH.run}/agent.pid`);
 	expect(unit).toContain(`PIDFile=${GUEST_PATH.agentPid}\n`);
 	// What the unit says of limits and rank holds for the process that the initramfs has started, too.
 	const rank = /OOMScoreAdjust=(-\d+)/.exec(unit)?.[1];
-	expect(init).toContain(`echo ${rank} >/system/proc/self/oom_score_adj`);
+	expect(init).toContain(`echo ${rank} >proc/self/oom_score_adj`);
 });
 
 test("other devices are looked at when the terminal is up", () => {
 	const path = asset("guest/overlay/usr/lib/systemd/system/virtualghost-coldplug.path");
 	expect(path).toContain(`PathExists=${GUEST_PATH.terminalUp}\n`);
 	expect(path).toContain(`PathExists=${GUEST_PATH.run}/coldplug-now\n`);
-	expect(asset("initramfs/init")).toContain(`>/system${GUEST_PATH.run}/coldplug-now`);
+	expect(asset("initramfs/init")).toContain(`>${GUEST_PATH.run.slice(1)}/coldplug-now`);
 });

@@ -6,8 +6,8 @@ import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } fr
 import { basename, join } from "node:path";
 import type { ScreenSize } from "../src/wire/control.ts";
 import { GUEST_PATH } from "../src/wire/names.ts";
-import { wlrRandr } from "./screen.ts";
 import { watchUevents } from "./uevents.ts";
+import { wlrRandr } from "./wlr-randr.ts";
 
 const CARDS = "/sys/class/drm";
 const WATCH_AGAIN_MS = 1000;

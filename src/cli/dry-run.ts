@@ -10,7 +10,7 @@ import { recallFallback } from "../vm/boot.ts";
 import { credentialPaths } from "../vm/credentials.ts";
 import type { Context } from "./context.ts";
 import { findHost } from "./host.ts";
-import { chooseQemu, imagePaths, keyOfHost } from "./open-run.ts";
+import { chooseQemu, imagePaths, keyOfHost, openExecutable } from "./open-run.ts";
 import { print, printError } from "./output.ts";
 import { plannedFunctions } from "./passthrough.ts";
 
@@ -31,7 +31,8 @@ export function dryRun(
 	if (!seesDisplay && !flags.headless && config.display.backend === "auto") {
 		printError("virtualghost: no display here; this is the command line without a window\n");
 	}
-	const plan = decide(config, host, qemu.facts, imagePaths(config, context), {
+	using own = openExecutable(context, () => {});
+	const plan = decide(config, host, qemu.facts, imagePaths(config, context, own), {
 		headless,
 		fallback: recallFallback({
 			config,
@@ -50,7 +51,7 @@ export function dryRun(
 		print(`${JSON.stringify({ argv, env: qemu.env, plan }, null, 2)}\n`);
 		return EXIT.ok;
 	}
-	printError("virtualghost: the launcher adds descriptors 3 to 5, sockets and credential files when it starts this\n");
+	printError("virtualghost: the launcher adds descriptors 3 to 6, sockets and credential files when it starts this\n");
 	const variables = Object.entries(qemu.env).map(([name, value]) => `${name}=${shellQuote(value)}`);
 	print(`${[...variables, ...argv.map(shellQuote)].join(" ")}\n`);
 	return EXIT.ok;

@@ -3,7 +3,7 @@ import { accessSync, constants } from "node:fs";
 import type { Config } from "../config/schema.ts";
 import { EXIT, Fault, reason } from "../errors.ts";
 import { embeddedQemu, externalQemu, type FoundQemu } from "../host/qemu.ts";
-import type { HostFacts, ImagePaths } from "../plan/facts.ts";
+import type { DiskImage, HostFacts, ImagePaths } from "../plan/facts.ts";
 import { COMMIT, VERSION } from "../version.ts";
 import { assetPath, type Embedded, ensureAssets } from "../vm/assets.ts";
 import { boot } from "../vm/boot.ts";
@@ -14,6 +14,7 @@ import { Instance } from "../vm/instance.ts";
 import { RunLogs } from "../vm/logs.ts";
 import type { Machine } from "../vm/machine.ts";
 import type { AssetName } from "../vm/manifest.ts";
+import { type InPlace, OwnExecutable } from "../vm/own-executable.ts";
 import { livingNames } from "../vm/registry.ts";
 import { bootWarm, type WarmRequest } from "../vm/snapshot/warm.ts";
 import type { Context } from "./context.ts";
@@ -39,11 +40,12 @@ export interface OpenRun extends AsyncDisposable {
 	readonly request: WarmRequest;
 }
 
-/** Which embedded files a run needs: those that the configuration does not replace. */
-export function neededAssets(config: Config, embedded: Embedded): AssetName[] {
-	const names: AssetName[] = ["initramfs", "guest"];
+/** Which embedded files a run needs as files: those that neither the configuration replaces nor QEMU uses where they are. */
+export function neededAssets(config: Config, embedded: Embedded, own: OwnExecutable | null): AssetName[] {
+	const names: AssetName[] = ["initramfs"];
 	if (!config.vm.kernel) names.push("kernel");
-	if (!config.vm.rootfs) names.push("root");
+	if (!own) names.push("guest", "agent", "runtime");
+	if (!own && !config.vm.rootfs) names.push("root");
 	if (usesBundle(config, embedded)) names.push("qemu");
 	return names;
 }
@@ -61,7 +63,16 @@ export function chooseQemu(config: Config, context: Context, host: HostFacts): F
 	return externalQemu(config.qemu.binary, host.arch);
 }
 
-export function imagePaths(config: Config, context: Context): ImagePaths {
+/** The executable with the images in it; null, with a word to `note`, where they have to be extracted. */
+export function openExecutable({ embedded }: Context, note: (text: string) => void): OwnExecutable | null {
+	if (!embedded.manifest) return null;
+	const own = OwnExecutable.open(embedded.manifest);
+	if (!("why" in own)) return own;
+	note(`images: extracted to the cache (${own.why})`);
+	return null;
+}
+
+export function imagePaths(config: Config, context: Context, own: OwnExecutable | null): ImagePaths {
 	const { manifest } = context.embedded;
 	if (!manifest) {
 		throw new Fault("This build carries no kernel and no system", {
@@ -70,11 +81,15 @@ export function imagePaths(config: Config, context: Context): ImagePaths {
 		});
 	}
 	const embedded = (name: AssetName) => assetPath(context.directories.cache, manifest, name);
+	const disk = (name: InPlace): DiskImage =>
+		own ? { kind: "executable", ...own.parts[name] } : { kind: "file", path: embedded(name) };
 	return {
 		kernel: config.vm.kernel ?? embedded("kernel"),
 		initramfs: embedded("initramfs"),
-		root: config.vm.rootfs ?? embedded("root"),
-		guest: embedded("guest"),
+		root: config.vm.rootfs === null ? disk("root") : { kind: "file", path: config.vm.rootfs },
+		guest: disk("guest"),
+		agent: disk("agent"),
+		runtime: disk("runtime"),
 		drivers: config.gpu.driverPack,
 	};
 }
@@ -137,10 +152,12 @@ export async function prepareRun(
 	const logs = RunLogs.create(directories.state, instance.name, config.logs.keep, livingNames(directories.runtime));
 	instance.update({ logs: logs.folder });
 	logs.note(`virtualghost ${VERSION} (${COMMIT ?? "no commit"}) on ${host.platform} ${host.arch}`);
+	const own = openExecutable(context, (text) => report.detail(text));
+	if (own) scope.use(own);
 	await ensureAssets(
 		embedded,
 		directories.cache,
-		neededAssets(config, embedded),
+		neededAssets(config, embedded, own),
 		(name, done, total) => report.progress(`extracting ${name}`, done, total),
 		signal,
 	);
@@ -150,7 +167,8 @@ export async function prepareRun(
 		config,
 		host,
 		qemu,
-		images: imagePaths(config, context),
+		images: imagePaths(config, context, own),
+		executable: own,
 		instance,
 		credentials: makeCredentials(instance),
 		logs,

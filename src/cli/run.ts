@@ -20,7 +20,15 @@ import { attachCommand, openCommand } from "./exec.ts";
 import { asLauncher, type CommandFlags, guestCommandLine } from "./guest-command.ts";
 import { headlessTest } from "./headless-test.ts";
 import { findHost } from "./host.ts";
-import { checkOwnImages, chooseQemu, imagePaths, type OpenRun, openRun, type RunWishes } from "./open-run.ts";
+import {
+	checkOwnImages,
+	chooseQemu,
+	imagePaths,
+	type OpenRun,
+	openExecutable,
+	openRun,
+	type RunWishes,
+} from "./open-run.ts";
 import { takeCard } from "./passthrough.ts";
 import { createReport, type Report } from "./report.ts";
 import { type Serving, serve } from "./serve.ts";
@@ -116,7 +124,8 @@ function checkCardFlags(config: Config, flags: RunFlags): void {
 /** Finds what cannot work before anything is extracted or started. */
 function checkBeforeWork(context: Context, config: Config, host: HostFacts, headless: boolean): void {
 	checkOwnImages(config);
-	decide(config, host, chooseQemu(config, context, host).facts, imagePaths(config, context), {
+	using own = openExecutable(context, () => {});
+	decide(config, host, chooseQemu(config, context, host).facts, imagePaths(config, context, own), {
 		headless,
 		instanceFolder: context.directories.runtime,
 		channels: inheritedChannels(),

@@ -198,6 +198,9 @@ export function inheritedChannels(): MachinePlan["channels"] {
 	return { qmp: channel(3), serial: channel(4), events: channel(5) };
 }
 
+/** The launcher's own executable, behind the channels. Linux only. */
+export const EXECUTABLE_FD = 6;
+
 /** From this version on QEMU ends by itself when its parent dies. */
 export function hasExitWithParent(qemuVersion: string): boolean {
 	return isAtLeast(qemuVersion, "10.2");

@@ -27,6 +27,7 @@ import { Fault, reason } from "../errors.ts";
 import { identify, type ProcessId } from "../host/processes.ts";
 import { unpackBundle } from "./bundle.ts";
 import type { AssetName, Manifest } from "./manifest.ts";
+import { writeOwnCode } from "./own-code.ts";
 
 /** What `build.ts` embeds: Bun's paths of the files. */
 export interface Embedded {
@@ -36,6 +37,9 @@ export interface Embedded {
 
 /** Called while an asset is being extracted; `done` and `total` in bytes. */
 export type ExtractProgress = (name: AssetName, done: number, total: number) => void;
+
+/** In place of a path. */
+const SELF = Symbol("this program");
 
 const PROGRESS_INTERVAL_MS = 100;
 
@@ -109,8 +113,9 @@ async function extract(
 	progress: ExtractProgress,
 	signal: AbortSignal,
 ) {
-	const source = embedded.files[name];
 	const entry = manifest.assets.find((asset) => asset.name === name);
+	// The runtime is no file but this very program.
+	const source = entry?.file === "" ? SELF : embedded.files[name];
 	if (!source || !entry) throw new Fault(`This build carries no "${name}"`, { fix: "use a complete build" });
 	const temporary = temporaryName(path);
 	const unpacked = temporaryName(path);
@@ -121,7 +126,8 @@ async function extract(
 		progress(name, Math.min(written, total - 1), total);
 	}, PROGRESS_INTERVAL_MS);
 	try {
-		await Bun.write(temporary, Bun.file(source));
+		if (source === SELF) writeOwnCode(temporary, entry.bytes);
+		else await Bun.write(temporary, Bun.file(source));
 		signal.throwIfAborted();
 		if ((await sha256Of(temporary)) !== entry.sha256) {
 			throw new Fault(`The embedded "${name}" is damaged`, {

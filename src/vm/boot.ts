@@ -22,6 +22,8 @@ export interface BootRequest {
 	readonly host: HostFacts;
 	readonly qemu: FoundQemu;
 	readonly images: ImagePaths;
+	/** The launcher's own, open, where images are parts of it. */
+	readonly executable: { readonly fd: number } | null;
 	readonly instance: Instance;
 	readonly credentials: RunCredentials;
 	readonly logs: RunLogs;
@@ -68,6 +70,7 @@ export async function boot(request: BootRequest): Promise<Machine> {
 			logs: request.logs,
 			keys: request.credentials.keys,
 			channels: channels.source,
+			executable: request.executable,
 		});
 		const failure = await firstSignOfLife(machine, silenceMs(plan, request.config), request.signal);
 		// Closed by the user before it had started: the caller sees that it has ended.

@@ -4,6 +4,7 @@ import type { Duplex } from "node:stream";
 import { Fault } from "../errors.ts";
 import { openTransport } from "../network/transport.ts";
 import { qemuArgv } from "../plan/argv.ts";
+import { usesExecutable } from "../plan/devices/disks.ts";
 import type { QemuFacts } from "../plan/facts.ts";
 import type { EarlyFailure } from "../plan/fallback.ts";
 import type { MachinePlan } from "../plan/machine-plan.ts";
@@ -28,6 +29,8 @@ export interface MachineParts {
 	readonly keys: RunKeys;
 	/** Opens the three channels: descriptors on Unix, a listener for QEMU to connect to on Windows. */
 	readonly channels: ChannelSource;
+	/** The launcher's own executable, open, where images are parts of it. */
+	readonly executable: { readonly fd: number } | null;
 }
 
 /** How QEMU's three connections reach this process. */
@@ -107,7 +110,7 @@ export class Machine implements AsyncDisposable {
 		// Opened before QEMU starts, so that they are closed after it has ended.
 		const log = scope.use(parts.logs.open("qemu"));
 		const logs = { serial: scope.use(parts.logs.open("serial")), qemuStart: log.size };
-		const child = startChild(parts, argv, log, parts.channels.inherited, scope);
+		const child = startChild(parts, argv, log, parts.channels.inherited, scope, inheritedFiles(parts));
 		const streams = await parts.channels.streams(child);
 		return new Machine(parts, child, streams, logs, scope.move());
 	}
@@ -222,10 +225,18 @@ function startChild(
 	log: LogFile,
 	sockets: number,
 	scope: AsyncDisposableStack,
+	files: readonly number[] = [],
 ): Child {
-	const child = scope.use(Child.start({ argv, env: parts.env, log, sockets }));
+	const child = scope.use(Child.start({ argv, env: parts.env, log, sockets, files }));
 	parts.instance.adopt(child.pid);
 	return child;
+}
+
+/** QEMU finds the executable on EXECUTABLE_FD, right behind its three channels. */
+function inheritedFiles({ plan, executable }: MachineParts): readonly number[] {
+	if (!usesExecutable(plan)) return [];
+	if (executable === null) throw new Error("the plan has images in an executable that is not open");
+	return [executable.fd];
 }
 
 async function startVsockDaemon(

@@ -13,7 +13,7 @@ import { type AssetName, manifestSchema } from "../../src/vm/manifest.ts";
 import { BOOT_TIMEOUT_MS, type Sandbox } from "./harness.ts";
 
 const ASSETS = join(import.meta.dir, "../../dist/assets/x64");
-const NEEDED: readonly AssetName[] = ["kernel", "initramfs", "root", "guest", "qemu"];
+const NEEDED: readonly AssetName[] = ["kernel", "initramfs", "root", "guest", "agent", "runtime", "qemu"];
 
 export interface InsideRun extends AsyncDisposable {
 	readonly machine: Machine;
@@ -62,10 +62,13 @@ export async function openInside(
 		images: {
 			kernel: path("kernel"),
 			initramfs: path("initramfs"),
-			root: path("root"),
-			guest: path("guest"),
+			root: { kind: "file", path: path("root") },
+			guest: { kind: "file", path: path("guest") },
+			agent: { kind: "file", path: path("agent") },
+			runtime: { kind: "file", path: path("runtime") },
 			drivers: null,
 		},
+		executable: null,
 		instance,
 		credentials: makeCredentials(instance),
 		logs,

@@ -1,17 +1,29 @@
 /** The launcher: one executable with the assets inside, for any target, from npm's copies of Bun. */
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+	appendFileSync,
+	existsSync,
+	mkdirSync,
+	readFileSync,
+	renameSync,
+	rmSync,
+	statSync,
+	writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { helpTexts } from "../../src/cli/help-texts.ts";
 import { Fault } from "../../src/errors.ts";
 import type { Manifest } from "../../src/vm/manifest.ts";
+import { IN_PLACE } from "../../src/vm/own-executable.ts";
+import { encodeTable, type Part } from "../../src/vm/part-table.ts";
 import { BUNDLE_FLAGS, bundleHash } from "./agent.ts";
-import { commitOf } from "./assets.ts";
+import { assetsFolder, commitOf } from "./assets.ts";
 import type { Context } from "./context.ts";
 import { hashPaths, hashValue } from "./hash.ts";
 import { say, task } from "./progress.ts";
 import { run } from "./run.ts";
-import { runtimePath, runtimeStep } from "./runtime.ts";
+import { guestRuntimeStep, readGuestRuntime, runtimePath, runtimeStep } from "./runtime.ts";
 import { hostTarget, PLATFORMS, type Target } from "./targets.ts";
+import { toolsStep } from "./tools.ts";
 
 const MAIN = "src/main.ts";
 
@@ -30,7 +42,7 @@ export async function buildBinary(context: Context, target: Target, manifest: Ma
 	const name = `virtualghost${target === hostTarget() ? "" : `-${target}`}${platform.suffix}`;
 	const output = join(context.repo, "dist", name);
 	const entry = join(context.repo, "dist/gen", `entry-${target}.ts`);
-	const embedded = manifest === null ? null : withoutQemu(manifest, platform.qemu);
+	const embedded = manifest === null ? null : await forPlatform(context, manifest, platform.qemu);
 	const source = embedded === null ? launcherWithoutAssets() : launcherWithAssets(embedded);
 	const texts = JSON.stringify(await helpTexts());
 	const runtime = await runtimeStep(context, target, platform);
@@ -43,7 +55,7 @@ export async function buildBinary(context: Context, target: Target, manifest: Ma
 		commit,
 		Bun.version,
 		await bundleHash(join(context.repo, MAIN)),
-		hashPaths(context.repo, ["vm-assets/build/binary.ts", "vm-assets/build/targets.ts"]),
+		hashPaths(context.repo, ["vm-assets/build/binary.ts", "vm-assets/build/targets.ts", "src/vm/part-table.ts"]),
 	]);
 	const keyFile = join(context.repo, "dist/gen", `${name}.key`);
 	if (existsSync(output) && existsSync(keyFile) && readFileSync(keyFile, "utf8") === key) {
@@ -57,7 +69,7 @@ export async function buildBinary(context: Context, target: Target, manifest: Ma
 	if (embedded !== null)
 		writeFileSync(join(context.repo, "dist/gen", manifestName(embedded)), JSON.stringify(embedded));
 	await task(`${name} for ${target}`, () =>
-		compile(context, { entry, target, runtime: runtimePath(runtime), commit, output }),
+		compile(context, { entry, target, runtime: runtimePath(runtime), commit, embedded, output }),
 	);
 	writeFileSync(keyFile, key);
 	say(`  ${name}: ${(statSync(output).size / 1e6).toFixed(0)} MB`);
@@ -70,11 +82,15 @@ interface Compilation {
 	/** Bun's executable to put the code into. */
 	readonly runtime: string;
 	readonly commit: string | null;
+	readonly embedded: Manifest | null;
 	readonly output: string;
 }
 
 /** The compiler names the code inside after the output file, so it gets its final name, in a folder of its own. */
-async function compile(context: Context, { entry, target, runtime, commit, output }: Compilation): Promise<void> {
+async function compile(
+	context: Context,
+	{ entry, target, runtime, commit, embedded, output }: Compilation,
+): Promise<void> {
 	const folder = join(context.repo, "dist", `.tmp-${process.pid}`);
 	mkdirSync(folder, { recursive: true });
 	try {
@@ -91,18 +107,53 @@ async function compile(context: Context, { entry, target, runtime, commit, outpu
 		];
 		await run(argv, { log: join(context.cache, "logs", "binary.log"), cwd: context.repo });
 		if (!existsSync(temporary)) throw new Fault("bun build ended well but left no executable");
+		if (embedded !== null && target === "linux-x64") await appendTable(context, temporary, embedded);
 		renameSync(temporary, output);
 	} finally {
 		rmSync(folder, { recursive: true, force: true });
 	}
 }
 
-/** Where QEMU is not embedded, the launcher uses the system's. */
-function withoutQemu(manifest: Manifest, qemu: boolean): Manifest {
-	if (qemu) return manifest;
+/**
+ * The launcher for Linux is itself the agent's runtime, and carries QEMU. Another one carries the runtime as a file and uses the
+ * system's QEMU.
+ */
+async function forPlatform(context: Context, manifest: Manifest, qemu: boolean): Promise<Manifest> {
+	if (qemu) {
+		const { part, sha256, sampleSha256 } = readGuestRuntime(await guestRuntimeStep(context, await toolsStep(context)));
+		const runtime = { name: "runtime" as const, file: "", bytes: part.size, sha256, sampleSha256 };
+		return { ...manifest, assets: manifest.assets.map((asset) => (asset.name === "runtime" ? runtime : asset)) };
+	}
 	say("  no QEMU inside: the launcher will use the one installed on the system");
 	const assets = manifest.assets.filter((asset) => asset.name !== "qemu");
 	return { ...manifest, qemu: null, assets, packages: { ...manifest.packages, qemu: [] } };
+}
+
+/** Finds the images in the finished executable and writes down where they lie (src/vm/part-table.ts). */
+async function appendTable(context: Context, executable: string, manifest: Manifest): Promise<void> {
+	const content = readFileSync(executable);
+	const { part } = readGuestRuntime(await guestRuntimeStep(context, await toolsStep(context)));
+	const parts: Record<string, Part> = {};
+	for (const name of IN_PLACE) {
+		const asset = manifest.assets.find((each) => each.name === name);
+		if (asset === undefined) continue;
+		const found = name === "runtime" ? part : findFile(content, join(assetsFolder(context), asset.file));
+		const there = content.subarray(found.offset, found.offset + found.size);
+		if (new Bun.CryptoHasher("sha256").update(there).digest("hex") !== asset.sha256) {
+			throw new Fault(`the executable does not hold "${name}" in one piece`, {
+				why: "`bun build --compile` has changed how it embeds files",
+				fix: "see docs/decisions/zero-copy.md",
+			});
+		}
+		parts[name] = found;
+	}
+	appendFileSync(executable, encodeTable(parts));
+}
+
+/** The file's second block names it: the first is empty in every EROFS image but for the superblock. */
+function findFile(content: Buffer, path: string): Part {
+	const file = readFileSync(path);
+	return { offset: Math.max(0, content.indexOf(file)), size: file.length };
 }
 
 function manifestName(manifest: Manifest): string {
@@ -122,7 +173,8 @@ export function entrySource(target: Target): string {
 }
 
 export function launcherWithAssets(manifest: Manifest): string {
-	const imports = manifest.assets.map(
+	const files = manifest.assets.filter(({ file }) => file !== "");
+	const imports = files.map(
 		({ name, file }) => `import ${name} from "../assets/${manifest.arch}/${file}" with { type: "file" };`,
 	);
 	return [
@@ -131,7 +183,7 @@ export function launcherWithAssets(manifest: Manifest): string {
 		`import manifest from "./${manifestName(manifest)}" with { type: "json" };`,
 		'import { main } from "../../src/main.ts";',
 		"",
-		`await main({ manifest, files: { ${manifest.assets.map(({ name }) => name).join(", ")} } });`,
+		`await main({ manifest, files: { ${files.map(({ name }) => name).join(", ")} } });`,
 		"",
 	].join("\n");
 }

@@ -5,12 +5,12 @@ import packageJson from "../../package.json" with { type: "json" };
 import { type AssetName, type Manifest, manifestSchema } from "../../src/vm/manifest.ts";
 import type { Step } from "./cache.ts";
 import type { Context } from "./context.ts";
-import { packedImage } from "./erofs.ts";
 import { hashFile } from "./hash.ts";
 import { KERNEL } from "./kernel.ts";
 import { PCI_IDS } from "./pci-ids.ts";
 import { QEMU, type QemuInfo } from "./qemu.ts";
 import { ROOT, type RootInfo } from "./root.ts";
+import { sampleHash } from "./runtime.ts";
 
 export type AssetFiles = Readonly<Record<AssetName, string>>;
 
@@ -20,6 +20,9 @@ export interface DescribedSteps {
 	readonly qemu: Step;
 	readonly pciIds: Step;
 }
+
+/** Used in place where the launcher is for Linux. */
+const IMAGES = ["root", "guest", "agent"];
 
 export async function makeManifest(
 	context: Context,
@@ -35,6 +38,7 @@ export async function makeManifest(
 		bytes: statSync(path).size,
 		sha256: await hashFile(path),
 		...unpackedBytes(path),
+		...(IMAGES.includes(name) ? { sampleSha256: sampleHash(readFileSync(path)) } : {}),
 	}));
 	return manifestSchema.parse({
 		schema: 1,
@@ -62,7 +66,7 @@ export async function describeKernel(kernel: Step): Promise<Manifest["kernel"]> 
 
 /** Of a packed image; other assets are used as they are, or are no single file. */
 function unpackedBytes(path: string): { unpackedBytes?: number } {
-	const { bytes } = packedImage(path.replace(/\.zst$/, ""));
+	const bytes = path.replace(/\.zst$/, ".bytes");
 	return existsSync(bytes) ? { unpackedBytes: Number(readFileSync(bytes, "utf8")) } : {};
 }
 

@@ -1,22 +1,43 @@
 /** The read-only images, as virtio disks that the initramfs finds by serial number. */
 import { DISK_SERIAL } from "../../wire/names.ts";
+import { EXECUTABLE_FD } from "../decide.ts";
+import type { DiskImage } from "../facts.ts";
 import type { MachinePlan } from "../machine-plan.ts";
 import { keyval } from "./keyval.ts";
 
-function disk(id: string, path: string, serial: string): string[] {
-	return [
-		"-blockdev",
-		keyval("", { driver: "raw", "node-name": id, "read-only": true, "file.driver": "file", "file.filename": path }),
-		"-device",
-		keyval("virtio-blk-pci", { drive: id, serial }),
-	];
+/** QEMU's name for the inherited executable: no path is opened, so it does not matter what lies there by now. */
+const EXECUTABLE_SET = 1;
+
+function disk(id: string, image: DiskImage, serial: string): string[] {
+	const node = { driver: "raw", "node-name": id, "read-only": true };
+	const blockdev =
+		image.kind === "file"
+			? { ...node, "file.driver": "file", "file.filename": image.path }
+			: {
+					...node,
+					offset: image.offset,
+					size: image.size,
+					"file.driver": "file",
+					"file.filename": `/dev/fdset/${EXECUTABLE_SET}`,
+					// Nobody writes to a program that runs, and a lock would be one for all machines of this launcher's.
+					"file.locking": "off",
+				};
+	return ["-blockdev", keyval("", blockdev), "-device", keyval("virtio-blk-pci", { drive: id, serial })];
+}
+
+/** Whether QEMU has to inherit the launcher's executable. */
+export function usesExecutable({ images }: Pick<MachinePlan, "images">): boolean {
+	return [images.root, images.guest, images.agent, images.runtime].some(({ kind }) => kind === "executable");
 }
 
 export function disksArgv(plan: MachinePlan): string[] {
-	const { root, guest, drivers } = plan.images;
+	const { root, guest, agent, runtime, drivers } = plan.images;
 	return [
+		...(usesExecutable(plan) ? ["-add-fd", keyval("", { fd: EXECUTABLE_FD, set: EXECUTABLE_SET })] : []),
 		...disk("root", root, DISK_SERIAL.root),
 		...disk("guest", guest, DISK_SERIAL.guest),
-		...(drivers === null ? [] : disk("drivers", drivers, DISK_SERIAL.drivers)),
+		...disk("agent", agent, DISK_SERIAL.agent),
+		...disk("runtime", runtime, DISK_SERIAL.runtime),
+		...(drivers === null ? [] : disk("drivers", { kind: "file", path: drivers }, DISK_SERIAL.drivers)),
 	];
 }

@@ -28,10 +28,15 @@ test("Linux, KVM, virgl in an SDL window (X11)", () => {
 	    "-chardev socket,id=events,fd=5",
 	    "-device virtio-serial-pci,id=vserial,max_ports=4",
 	    "-device virtserialport,bus=vserial.0,chardev=events,name=org.virtualghost.events",
-	    "-blockdev driver=raw,node-name=root,read-only=on,file.driver=file,file.filename=/c/root",
+	    "-add-fd fd=6,set=1",
+	    "-blockdev driver=raw,node-name=root,read-only=on,offset=200000001,size=4096,file.driver=file,file.filename=/dev/fdset/1,file.locking=off",
 	    "-device virtio-blk-pci,drive=root,serial=vg-root",
-	    "-blockdev driver=raw,node-name=guest,read-only=on,file.driver=file,file.filename=/c/guest",
+	    "-blockdev driver=raw,node-name=guest,read-only=on,offset=200004097,size=8192,file.driver=file,file.filename=/dev/fdset/1,file.locking=off",
 	    "-device virtio-blk-pci,drive=guest,serial=vg-guest",
+	    "-blockdev driver=raw,node-name=agent,read-only=on,offset=200012289,size=512,file.driver=file,file.filename=/dev/fdset/1,file.locking=off",
+	    "-device virtio-blk-pci,drive=agent,serial=vg-agent",
+	    "-blockdev driver=raw,node-name=runtime,read-only=on,offset=65536,size=131072,file.driver=file,file.filename=/dev/fdset/1,file.locking=off",
+	    "-device virtio-blk-pci,drive=runtime,serial=vg-runtime",
 	    "-vga none",
 	    "-display sdl,gl=on",
 	    "-device virtio-gpu-gl-pci,id=gpu,xres=1280,yres=800",
@@ -80,10 +85,15 @@ test("Linux, TCG, software rendering without a window", () => {
 	    "-chardev socket,id=events,fd=5",
 	    "-device virtio-serial-pci,id=vserial,max_ports=4",
 	    "-device virtserialport,bus=vserial.0,chardev=events,name=org.virtualghost.events",
-	    "-blockdev driver=raw,node-name=root,read-only=on,file.driver=file,file.filename=/c/root",
+	    "-add-fd fd=6,set=1",
+	    "-blockdev driver=raw,node-name=root,read-only=on,offset=200000001,size=4096,file.driver=file,file.filename=/dev/fdset/1,file.locking=off",
 	    "-device virtio-blk-pci,drive=root,serial=vg-root",
-	    "-blockdev driver=raw,node-name=guest,read-only=on,file.driver=file,file.filename=/c/guest",
+	    "-blockdev driver=raw,node-name=guest,read-only=on,offset=200004097,size=8192,file.driver=file,file.filename=/dev/fdset/1,file.locking=off",
 	    "-device virtio-blk-pci,drive=guest,serial=vg-guest",
+	    "-blockdev driver=raw,node-name=agent,read-only=on,offset=200012289,size=512,file.driver=file,file.filename=/dev/fdset/1,file.locking=off",
+	    "-device virtio-blk-pci,drive=agent,serial=vg-agent",
+	    "-blockdev driver=raw,node-name=runtime,read-only=on,offset=65536,size=131072,file.driver=file,file.filename=/dev/fdset/1,file.locking=off",
+	    "-device virtio-blk-pci,drive=runtime,serial=vg-runtime",
 	    "-vga none",
 	    "-display none",
 	    "-device virtio-gpu-pci,id=gpu,xres=1280,yres=800",
@@ -134,10 +144,15 @@ test("Linux, KVM, kernel vhost-vsock, SDL", () => {
 	    "-chardev socket,id=events,fd=5",
 	    "-device virtio-serial-pci,id=vserial,max_ports=4",
 	    "-device virtserialport,bus=vserial.0,chardev=events,name=org.virtualghost.events",
-	    "-blockdev driver=raw,node-name=root,read-only=on,file.driver=file,file.filename=/c/root",
+	    "-add-fd fd=6,set=1",
+	    "-blockdev driver=raw,node-name=root,read-only=on,offset=200000001,size=4096,file.driver=file,file.filename=/dev/fdset/1,file.locking=off",
 	    "-device virtio-blk-pci,drive=root,serial=vg-root",
-	    "-blockdev driver=raw,node-name=guest,read-only=on,file.driver=file,file.filename=/c/guest",
+	    "-blockdev driver=raw,node-name=guest,read-only=on,offset=200004097,size=8192,file.driver=file,file.filename=/dev/fdset/1,file.locking=off",
 	    "-device virtio-blk-pci,drive=guest,serial=vg-guest",
+	    "-blockdev driver=raw,node-name=agent,read-only=on,offset=200012289,size=512,file.driver=file,file.filename=/dev/fdset/1,file.locking=off",
+	    "-device virtio-blk-pci,drive=agent,serial=vg-agent",
+	    "-blockdev driver=raw,node-name=runtime,read-only=on,offset=65536,size=131072,file.driver=file,file.filename=/dev/fdset/1,file.locking=off",
+	    "-device virtio-blk-pci,drive=runtime,serial=vg-runtime",
 	    "-vga none",
 	    "-display sdl,gl=on",
 	    "-device virtio-gpu-gl-pci,id=gpu,xres=1280,yres=800",
@@ -157,7 +172,7 @@ test("Linux, KVM, kernel vhost-vsock, SDL", () => {
 	`);
 });
 
-test("a driver pack is a third disk, and the initramfs is told to wait for it", () => {
+test("a driver pack is one more disk, and the initramfs is told to wait for it", () => {
 	const [without, withPack] = [{}, { "driver-pack": "packs/a,b.erofs" }].map((flags) => {
 		const { driverPack } = configOf(flags).gpu;
 		const plan = planOf(linux, embedded, flags);
@@ -171,7 +186,7 @@ test("a driver pack is a third disk, and the initramfs is told to wait for it", 
 	  ]
 	`);
 	const serials = withPack?.flatMap((line) => /serial=(vg-\w+)/.exec(line)?.[1] ?? []);
-	expect(serials).toEqual(["vg-root", "vg-guest", "vg-drivers"]);
+	expect(serials).toEqual(["vg-root", "vg-guest", "vg-agent", "vg-runtime", "vg-drivers"]);
 });
 
 test("Linux, an external QEMU that is too old to end with its parent", () => {
@@ -204,6 +219,10 @@ test("macOS, HVF, Cocoa", () => {
 	    "-device virtio-blk-pci,drive=root,serial=vg-root",
 	    "-blockdev driver=raw,node-name=guest,read-only=on,file.driver=file,file.filename=/c/guest",
 	    "-device virtio-blk-pci,drive=guest,serial=vg-guest",
+	    "-blockdev driver=raw,node-name=agent,read-only=on,file.driver=file,file.filename=/c/agent",
+	    "-device virtio-blk-pci,drive=agent,serial=vg-agent",
+	    "-blockdev driver=raw,node-name=runtime,read-only=on,file.driver=file,file.filename=/c/runtime",
+	    "-device virtio-blk-pci,drive=runtime,serial=vg-runtime",
 	    "-vga none",
 	    "-display cocoa",
 	    "-device virtio-gpu-pci,id=gpu,xres=1280,yres=800",
@@ -248,6 +267,10 @@ test("Windows, WHPX, SDL, QMP over TCP", () => {
 	    "-device virtio-blk-pci,drive=root,serial=vg-root",
 	    "-blockdev driver=raw,node-name=guest,read-only=on,file.driver=file,file.filename=/c/guest",
 	    "-device virtio-blk-pci,drive=guest,serial=vg-guest",
+	    "-blockdev driver=raw,node-name=agent,read-only=on,file.driver=file,file.filename=/c/agent",
+	    "-device virtio-blk-pci,drive=agent,serial=vg-agent",
+	    "-blockdev driver=raw,node-name=runtime,read-only=on,file.driver=file,file.filename=/c/runtime",
+	    "-device virtio-blk-pci,drive=runtime,serial=vg-runtime",
 	    "-vga none",
 	    "-display sdl,gl=off",
 	    "-device virtio-gpu-pci,id=gpu,xres=1280,yres=800",
@@ -294,6 +317,10 @@ test("Windows, TCG, SDL, QMP over TCP", () => {
 	    "-device virtio-blk-pci,drive=root,serial=vg-root",
 	    "-blockdev driver=raw,node-name=guest,read-only=on,file.driver=file,file.filename=/c/guest",
 	    "-device virtio-blk-pci,drive=guest,serial=vg-guest",
+	    "-blockdev driver=raw,node-name=agent,read-only=on,file.driver=file,file.filename=/c/agent",
+	    "-device virtio-blk-pci,drive=agent,serial=vg-agent",
+	    "-blockdev driver=raw,node-name=runtime,read-only=on,file.driver=file,file.filename=/c/runtime",
+	    "-device virtio-blk-pci,drive=runtime,serial=vg-runtime",
 	    "-vga none",
 	    "-display sdl,gl=off",
 	    "-device virtio-gpu-pci,id=gpu,xres=1280,yres=800",

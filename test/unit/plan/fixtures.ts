@@ -52,12 +52,24 @@ export const external: QemuFacts = {
 	virgl: true,
 };
 
+/** On Linux the images are parts of the launcher's executable. */
 export const images: ImagePaths = {
 	kernel: "/c/kernel",
 	initramfs: "/c/initramfs",
-	root: "/c/root",
-	guest: "/c/guest",
+	root: { kind: "executable", offset: 200_000_001, size: 4096 },
+	guest: { kind: "executable", offset: 200_004_097, size: 8192 },
+	agent: { kind: "executable", offset: 200_012_289, size: 512 },
+	runtime: { kind: "executable", offset: 65536, size: 131072 },
 	drivers: null,
+};
+
+/** Elsewhere, and where the executable cannot be read, they are files. */
+export const extractedImages: ImagePaths = {
+	...images,
+	root: { kind: "file", path: "/c/root" },
+	guest: { kind: "file", path: "/c/guest" },
+	agent: { kind: "file", path: "/c/agent" },
+	runtime: { kind: "file", path: "/c/runtime" },
 };
 
 export const tcpChannels: MachinePlan["channels"] = {
@@ -76,7 +88,7 @@ export function planOf(
 	flags: Record<string, string> = {},
 	run: Partial<RunFacts> = {},
 ): MachinePlan {
-	return decide(configOf(flags), host, qemu, images, {
+	return decide(configOf(flags), host, qemu, host.platform === "linux" ? images : extractedImages, {
 		headless: false,
 		instanceFolder: "/run/user/1000/virtualghost/ab12",
 		channels: inheritedChannels(),

@@ -9,7 +9,8 @@ import { makeErofs } from "./erofs.ts";
 import { parseDpkgStatus } from "./packages.ts";
 import { say } from "./progress.ts";
 import { toolsTree } from "./tools.ts";
-import { inTree } from "./tree.ts";
+import { inTree, removeTree } from "./tree.ts";
+import { replaceZ3 } from "./z3.ts";
 
 const RECIPE = "vm-assets/rootfs/debian";
 /** Package files that the user dropped in. */
@@ -31,7 +32,10 @@ export async function rootStep(context: Context, tools: Step): Promise<Step> {
 	const tree = await step(context, {
 		name: "root-tree",
 		title: "root file system packages",
-		recipe: [...TREE_RECIPE, RECIPE, "vm-assets/build/root.ts", ...debs],
+		recipe: [
+			...[...TREE_RECIPE, RECIPE, "vm-assets/build/root.ts", "vm-assets/build/z3.ts"],
+			...["vm-assets/build/stub-library.ts", ...debs],
+		],
 		uses: [tools],
 		make: (work) => makeRootTree(context, tools, debs, work),
 	});
@@ -79,6 +83,9 @@ async function makeRootTree(context: Context, tools: Step, debs: readonly string
 		],
 	};
 	await makeTree(spec, dir, log, detail);
+	const stub = join(dir, "stub");
+	await replaceZ3(toolsTree(tools), join(dir, "tree"), stub, log);
+	await removeTree(stub);
 	const info = readInfo(join(dir, "tree"), ghostty ? "ghostty" : "foot");
 	writeFileSync(join(dir, ROOT.info), JSON.stringify(info, null, "\t"));
 }

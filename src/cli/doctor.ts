@@ -4,6 +4,7 @@ import { gatherHostFacts } from "../host/facts.ts";
 import type { HostFacts, QemuFacts } from "../plan/facts.ts";
 import { isAtLeast } from "../plan/facts.ts";
 import { recallBroken } from "../vm/host-memory.ts";
+import { IN_PLACE, OwnExecutable } from "../vm/own-executable.ts";
 import { listSnapshots } from "../vm/snapshot/store.ts";
 import { type Context, loadContextConfig } from "./context.ts";
 import { findRoutes } from "./gpu-routes.ts";
@@ -27,7 +28,10 @@ export function doctor(context: Context, flags: { json: boolean }): number {
 	const qemu = chooseQemu(config, context, host).facts;
 	const broken = recallBroken(context.directories.state, "accelerator", keyOfHost(context, config, qemu.version));
 	const snapshots = snapshotFinding(context, config.snapshot.diskMiB);
-	const findings = [qemuFinding(qemu), ...accelerators(host, broken), control(host, qemu), snapshots];
+	const findings = [
+		...[qemuFinding(qemu), ...accelerators(host, broken), control(host, qemu)],
+		...[...imagesFinding(context), snapshots],
+	];
 	const graphics = findRoutes(context);
 	if (flags.json) {
 		print(`${JSON.stringify({ findings, graphics }, null, 2)}\n`);
@@ -47,6 +51,21 @@ function snapshotFinding(context: Context, maxMiB: number): Finding {
 	const text = `${known.length} take ${used} of at most ${maxMiB} MiB; \`virtualghost clean\` removes them`;
 	const none = "none yet: the first start of a window, or `virtualghost prewarm`, makes one";
 	return { topic: "snapshots", verdict: known.length > 0 ? "ok" : "slow", text: known.length > 0 ? text : none };
+}
+
+/** Reads the images whole, which no start does. */
+function imagesFinding({ embedded: { manifest } }: Context): Finding[] {
+	if (manifest === null) return [];
+	const topic = "images";
+	const opened = OwnExecutable.open(manifest);
+	if ("why" in opened) return [{ topic, verdict: "slow", text: `extracted to the cache: ${opened.why}` }];
+	using own = opened;
+	const damaged = IN_PLACE.filter(
+		(name) => manifest.assets.find((each) => each.name === name)?.sha256 !== own.hash(name),
+	);
+	if (damaged.length === 0) return [{ topic, verdict: "ok", text: "used in place in the executable, which is whole" }];
+	const text = `the executable is damaged (${damaged.join(", ")}); download or build virtualghost again`;
+	return [{ topic, verdict: "no", text }];
 }
 
 function qemuFinding({ source, version }: QemuFacts): Finding {

@@ -199,7 +199,7 @@ function extractionFault(name: string, folder: string, error: unknown): Fault {
 	if (code === "ENOSPC" || code === "EDQUOT") {
 		return new Fault("The disk is full", {
 			why: `"${name}" could not be written to ${folder}`,
-			fix: "free some space (about 900 MB are needed), or set XDG_CACHE_HOME to another disk",
+			fix: "free some space (about 500 MB are needed), or set XDG_CACHE_HOME to another disk",
 			cause: error,
 		});
 	}

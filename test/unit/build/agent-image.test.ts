@@ -6,7 +6,12 @@ import { SHARED_CHUNK_BYTES as CHUNK } from "../../../vm-assets/build/runtime.ts
 
 const BLOCK = 4096;
 /** A head, three shared chunks, one of zeros, and half a one. */
-const content = Buffer.concat([randomBytes(CHUNK), randomBytes(3 * CHUNK), Buffer.alloc(CHUNK), randomBytes(CHUNK / 2)]);
+const content = Buffer.concat([
+	randomBytes(CHUNK),
+	randomBytes(3 * CHUNK),
+	Buffer.alloc(CHUNK),
+	randomBytes(CHUNK / 2),
+]);
 const shared = { offset: CHUNK, size: 3 * CHUNK };
 const image = agentImage("/usr/lib/agent", content, shared);
 const device = content.subarray(shared.offset, shared.offset + shared.size);

@@ -6,7 +6,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Manifest } from "../../../src/vm/manifest.ts";
 import { IN_PLACE, OwnExecutable } from "../../../src/vm/own-executable.ts";
-import { decodeTable, encodeTable, type Part, readSamples, sampleOffsets, tableBytes } from "../../../src/vm/part-table.ts";
+import {
+	decodeTable,
+	encodeTable,
+	type Part,
+	readSamples,
+	sampleOffsets,
+	tableBytes,
+} from "../../../src/vm/part-table.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "vg-own-"));
 afterAll(() => rmSync(folder, { recursive: true }));

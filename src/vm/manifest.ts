@@ -17,6 +17,14 @@ const asset = z.object({
 		.string()
 		.regex(/^[0-9a-f]{64}$/)
 		.optional(),
+	/** The runtime in a launcher for Linux, which is made of it. */
+	inExecutable: z
+		.object({
+			offset: z.number().int().positive(),
+			sha256: z.string().regex(/^[0-9a-f]{64}$/),
+			sampleSha256: z.string().regex(/^[0-9a-f]{64}$/),
+		})
+		.optional(),
 });
 
 export const manifestSchema = z.object({
@@ -48,4 +56,5 @@ export const manifestSchema = z.object({
 });
 
 export type Manifest = z.infer<typeof manifestSchema>;
+export type Asset = z.infer<typeof asset>;
 export type AssetName = z.infer<typeof asset>["name"];

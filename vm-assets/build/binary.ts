@@ -12,7 +12,7 @@ import {
 import { join } from "node:path";
 import { helpTexts } from "../../src/cli/help-texts.ts";
 import { Fault } from "../../src/errors.ts";
-import type { Manifest } from "../../src/vm/manifest.ts";
+import type { Asset, Manifest } from "../../src/vm/manifest.ts";
 import { IN_PLACE } from "../../src/vm/own-executable.ts";
 import { encodeTable, type Part } from "../../src/vm/part-table.ts";
 import { BUNDLE_FLAGS, bundleHash } from "./agent.ts";
@@ -21,9 +21,8 @@ import type { Context } from "./context.ts";
 import { hashPaths, hashValue } from "./hash.ts";
 import { say, task } from "./progress.ts";
 import { run } from "./run.ts";
-import { guestRuntimeStep, readGuestRuntime, runtimePath, runtimeStep } from "./runtime.ts";
+import { runtimePath, runtimeStep } from "./runtime.ts";
 import { hostTarget, PLATFORMS, type Target } from "./targets.ts";
-import { toolsStep } from "./tools.ts";
 
 const MAIN = "src/main.ts";
 
@@ -42,7 +41,7 @@ export async function buildBinary(context: Context, target: Target, manifest: Ma
 	const name = `virtualghost${target === hostTarget() ? "" : `-${target}`}${platform.suffix}`;
 	const output = join(context.repo, "dist", name);
 	const entry = join(context.repo, "dist/gen", `entry-${target}.ts`);
-	const embedded = manifest === null ? null : await forPlatform(context, manifest, platform.qemu);
+	const embedded = manifest === null ? null : forPlatform(manifest, platform.qemu);
 	const source = embedded === null ? launcherWithoutAssets() : launcherWithAssets(embedded);
 	const texts = JSON.stringify(await helpTexts());
 	const runtime = await runtimeStep(context, target, platform);
@@ -76,6 +75,8 @@ export async function buildBinary(context: Context, target: Target, manifest: Ma
 	return output;
 }
 
+const HEAD_BYTES = 4096;
+
 interface Compilation {
 	readonly entry: string;
 	readonly target: Target;
@@ -107,7 +108,7 @@ async function compile(
 		];
 		await run(argv, { log: join(context.cache, "logs", "binary.log"), cwd: context.repo });
 		if (!existsSync(temporary)) throw new Fault("bun build ended well but left no executable");
-		if (embedded !== null && target === "linux-x64") await appendTable(context, temporary, embedded);
+		if (embedded !== null && target === "linux-x64") appendTable(context, temporary, embedded);
 		renameSync(temporary, output);
 	} finally {
 		rmSync(folder, { recursive: true, force: true });
@@ -118,31 +119,41 @@ async function compile(
  * The launcher for Linux is itself the agent's runtime, and carries QEMU. Another one carries the runtime as a file and uses the
  * system's QEMU.
  */
-async function forPlatform(context: Context, manifest: Manifest, qemu: boolean): Promise<Manifest> {
-	if (qemu) {
-		const { part, sha256, sampleSha256 } = readGuestRuntime(await guestRuntimeStep(context, await toolsStep(context)));
-		const runtime = { name: "runtime" as const, file: "", bytes: part.size, sha256, sampleSha256 };
-		return { ...manifest, assets: manifest.assets.map((asset) => (asset.name === "runtime" ? runtime : asset)) };
-	}
+function forPlatform(manifest: Manifest, qemu: boolean): Manifest {
+	if (qemu) return { ...manifest, assets: manifest.assets.map(asPartOfExecutable) };
 	say("  no QEMU inside: the launcher will use the one installed on the system");
 	const assets = manifest.assets.filter((asset) => asset.name !== "qemu");
 	return { ...manifest, qemu: null, assets, packages: { ...manifest.packages, qemu: [] } };
 }
 
+function asPartOfExecutable(asset: Asset): Asset {
+	if (asset.inExecutable === undefined || asset.unpackedBytes === undefined) return asset;
+	const { sha256, sampleSha256 } = asset.inExecutable;
+	return {
+		name: asset.name,
+		file: "",
+		bytes: asset.unpackedBytes,
+		sha256,
+		sampleSha256,
+		inExecutable: asset.inExecutable,
+	};
+}
+
 /** Finds the images in the finished executable and writes down where they lie (src/vm/part-table.ts). */
-async function appendTable(context: Context, executable: string, manifest: Manifest): Promise<void> {
+function appendTable(context: Context, executable: string, manifest: Manifest): void {
 	const content = readFileSync(executable);
-	const { part } = readGuestRuntime(await guestRuntimeStep(context, await toolsStep(context)));
 	const parts: Record<string, Part> = {};
 	for (const name of IN_PLACE) {
 		const asset = manifest.assets.find((each) => each.name === name);
 		if (asset === undefined) continue;
-		const found = name === "runtime" ? part : findFile(content, join(assetsFolder(context), asset.file));
+		const found =
+			asset.inExecutable === undefined
+				? findFile(content, join(assetsFolder(context), asset.file))
+				: { offset: asset.inExecutable.offset, size: asset.bytes };
 		const there = content.subarray(found.offset, found.offset + found.size);
 		if (new Bun.CryptoHasher("sha256").update(there).digest("hex") !== asset.sha256) {
-			throw new Fault(`the executable does not hold "${name}" in one piece`, {
-				why: "`bun build --compile` has changed how it embeds files",
-				fix: "see docs/decisions/zero-copy.md",
+			throw new Fault(`"${name}" in the executable is not what the manifest says`, {
+				fix: "make the assets anew: bun build.ts --refresh",
 			});
 		}
 		parts[name] = found;
@@ -150,10 +161,17 @@ async function appendTable(context: Context, executable: string, manifest: Manif
 	appendFileSync(executable, encodeTable(parts));
 }
 
-/** The file's second block names it: the first is empty in every EROFS image but for the superblock. */
+/** By the file's first bytes: an EROFS image has its superblock there. */
 function findFile(content: Buffer, path: string): Part {
 	const file = readFileSync(path);
-	return { offset: Math.max(0, content.indexOf(file)), size: file.length };
+	const head = file.subarray(0, HEAD_BYTES);
+	for (let offset = content.indexOf(head); offset >= 0; offset = content.indexOf(head, offset + 1)) {
+		if (content.subarray(offset, offset + file.length).equals(file)) return { offset, size: file.length };
+	}
+	throw new Fault(`the executable does not hold ${path} in one piece`, {
+		why: "`bun build --compile` has changed how it embeds files",
+		fix: "see docs/decisions/zero-copy.md",
+	});
 }
 
 function manifestName(manifest: Manifest): string {

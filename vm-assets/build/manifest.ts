@@ -1,6 +1,6 @@
 /** `manifest.json`: what the assets are and what they were made of (src/vm/manifest.ts). */
 import { existsSync, readFileSync, statSync } from "node:fs";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import packageJson from "../../package.json" with { type: "json" };
 import { type AssetName, type Manifest, manifestSchema } from "../../src/vm/manifest.ts";
 import type { Step } from "./cache.ts";
@@ -10,7 +10,7 @@ import { KERNEL } from "./kernel.ts";
 import { PCI_IDS } from "./pci-ids.ts";
 import { QEMU, type QemuInfo } from "./qemu.ts";
 import { ROOT, type RootInfo } from "./root.ts";
-import { sampleHash } from "./runtime.ts";
+import { GUEST_RUNTIME, type GuestRuntime, sampleHash } from "./runtime.ts";
 
 export type AssetFiles = Readonly<Record<AssetName, string>>;
 
@@ -38,6 +38,7 @@ export async function makeManifest(
 		bytes: statSync(path).size,
 		sha256: await hashFile(path),
 		...unpackedBytes(path),
+		...(name === "runtime" ? { inExecutable: inExecutable(path) } : {}),
 		...(IMAGES.includes(name) ? { sampleSha256: sampleHash(readFileSync(path)) } : {}),
 	}));
 	return manifestSchema.parse({
@@ -68,6 +69,11 @@ export async function describeKernel(kernel: Step): Promise<Manifest["kernel"]> 
 function unpackedBytes(path: string): { unpackedBytes?: number } {
 	const bytes = path.replace(/\.zst$/, ".bytes");
 	return existsSync(bytes) ? { unpackedBytes: Number(readFileSync(bytes, "utf8")) } : {};
+}
+
+function inExecutable(archive: string) {
+	const { part, sha256, sampleSha256 } = readJson(join(dirname(archive), GUEST_RUNTIME.info)) as GuestRuntime;
+	return { offset: part.offset, sha256, sampleSha256 };
 }
 
 function readJson(path: string): unknown {

@@ -67,6 +67,7 @@ export async function describeKernel(kernel: Step): Promise<Manifest["kernel"]> 
 
 /** Of a packed image; other assets are used as they are, or are no single file. */
 function unpackedBytes(path: string): { unpackedBytes?: number } {
+	if (!path.endsWith(".zst")) return {};
 	const bytes = path.replace(/\.zst$/, ".bytes");
 	return existsSync(bytes) ? { unpackedBytes: Number(readFileSync(bytes, "utf8")) } : {};
 }

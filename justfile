@@ -25,6 +25,10 @@ test-vm *filter:
 test-vfio *filter:
     bun test/run.ts vfio {{ filter }}
 
+# Feed the launcher spoilt input for as long as you like: so many seconds for each property (CI tries each a few hundred times).
+fuzz seconds="600" *filter:
+    FUZZ_SECONDS={{ seconds }} bun test test/unit/fuzz {{ filter }}
+
 # Measure start-up: the headless test's own seconds, five times.
 bench runs="5":
     for i in $(seq {{ runs }}); do dist/virtualghost run --headless-test | tail -n 1; done

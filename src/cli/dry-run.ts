@@ -8,6 +8,7 @@ import { decide, inheritedChannels } from "../plan/decide.ts";
 import type { Channel, MachinePlan } from "../plan/machine-plan.ts";
 import { recallFallback } from "../vm/boot.ts";
 import { credentialPaths } from "../vm/credentials.ts";
+import type { Look } from "../vm/look.ts";
 import type { Context } from "./context.ts";
 import { findHost } from "./host.ts";
 import { chooseQemu, imagePaths, keyOfHost, openExecutable } from "./open-run.ts";
@@ -20,6 +21,7 @@ const INSTANCE_PLACEHOLDER = "00000000";
 export function dryRun(
 	context: Context,
 	config: Config,
+	look: Look | null,
 	flags: { json: boolean; headless: boolean; force: boolean },
 ): number {
 	const facts = gatherHostFacts(context.env);
@@ -32,7 +34,7 @@ export function dryRun(
 		printError("virtualghost: no display here; this is the command line without a window\n");
 	}
 	using own = openExecutable(context, () => {});
-	const plan = decide(config, host, qemu.facts, imagePaths(config, context, own), {
+	const plan = decide(config, host, qemu.facts, imagePaths(config, context, own, look), {
 		headless,
 		fallback: recallFallback({
 			config,
@@ -51,7 +53,7 @@ export function dryRun(
 		print(`${JSON.stringify({ argv, env: qemu.env, plan }, null, 2)}\n`);
 		return EXIT.ok;
 	}
-	printError("virtualghost: the launcher adds descriptors 3 to 6, sockets and credential files when it starts this\n");
+	printError("virtualghost: the launcher adds descriptors 3 to 7, sockets and credential files when it starts this\n");
 	const variables = Object.entries(qemu.env).map(([name, value]) => `${name}=${shellQuote(value)}`);
 	print(`${[...variables, ...argv.map(shellQuote)].join(" ")}\n`);
 	return EXIT.ok;

@@ -28,8 +28,8 @@ export function whyNoSnapshot(plan: MachinePlan, controlWish: string): string | 
 
 /** Everything that a machine's saved state depends on, as text: two machines with the same text can take each other's. */
 export function snapshotShape(plan: MachinePlan, outside: Readonly<Record<string, string>>): string {
-	const { qemuVersion, accelerator, cpu, vcpus, memoryMiB, gpu } = plan;
+	const { qemuVersion, accelerator, cpu, vcpus, memoryMiB, gpu, images } = plan;
 	// The display is the host's side only, and whether the guest may step down is told to each machine anew. What the images hold is in
 	// `outside`; where they lie (in the executable, in the cache) changes nothing for the guest.
-	return JSON.stringify({ qemuVersion, accelerator, cpu, vcpus, memoryMiB, gpu, outside });
+	return JSON.stringify({ qemuVersion, accelerator, cpu, vcpus, memoryMiB, gpu, look: images.look, outside });
 }

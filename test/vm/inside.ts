@@ -45,7 +45,7 @@ export async function openInside(
 	const { config } = loadConfig({
 		file: null,
 		env: {},
-		flags: { accel: "tcg", display: "none", gpu: "none", ...flags },
+		flags: { accel: "tcg", display: "none", gpu: "none", network: "none", ...flags },
 		home: sandbox.home,
 		cwd: sandbox.cwd,
 	});
@@ -67,6 +67,7 @@ export async function openInside(
 			agent: { kind: "file", path: path("agent") },
 			runtime: { kind: "file", path: path("runtime") },
 			drivers: null,
+			look: null,
 		},
 		executable: null,
 		instance,
@@ -74,6 +75,8 @@ export async function openInside(
 		logs,
 		headless: true,
 		env: sandbox.env,
+		// The verb that filters is in the built binary only.
+		policy: null,
 		state,
 		hostKey: "",
 		report: { warn: () => {}, stage: () => {}, detail: () => {} },

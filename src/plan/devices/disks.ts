@@ -31,7 +31,7 @@ export function usesExecutable({ images }: Pick<MachinePlan, "images">): boolean
 }
 
 export function disksArgv(plan: MachinePlan): string[] {
-	const { root, guest, agent, runtime, drivers } = plan.images;
+	const { root, guest, agent, runtime, drivers, look } = plan.images;
 	return [
 		...(usesExecutable(plan) ? ["-add-fd", keyval("", { fd: EXECUTABLE_FD, set: EXECUTABLE_SET })] : []),
 		...disk("root", root, DISK_SERIAL.root),
@@ -39,5 +39,6 @@ export function disksArgv(plan: MachinePlan): string[] {
 		...disk("agent", agent, DISK_SERIAL.agent),
 		...disk("runtime", runtime, DISK_SERIAL.runtime),
 		...(drivers === null ? [] : disk("drivers", { kind: "file", path: drivers }, DISK_SERIAL.drivers)),
+		...(look === null ? [] : disk("look", { kind: "file", path: look }, DISK_SERIAL.look)),
 	];
 }

@@ -40,6 +40,7 @@ export const embedded: QemuFacts = {
 	version: "11.1.3",
 	dataFolder: "/cache/qemu/share",
 	vsockDaemon: ["/cache/qemu/bin/vhost-device-vsock"],
+	passt: ["/cache/qemu/bin/passt"],
 	virgl: true,
 };
 
@@ -49,6 +50,7 @@ export const external: QemuFacts = {
 	version: "11.1.0",
 	dataFolder: null,
 	vsockDaemon: null,
+	passt: null,
 	virgl: true,
 };
 
@@ -61,6 +63,7 @@ export const images: ImagePaths = {
 	agent: { kind: "executable", offset: 200_012_289, size: 512 },
 	runtime: { kind: "executable", offset: 65536, size: 131072 },
 	drivers: null,
+	look: null,
 };
 
 /** Elsewhere, and where the executable cannot be read, they are files. */

@@ -31,7 +31,7 @@ export const manifestSchema = z.object({
 	schema: z.literal(1),
 	/** Guest architecture in Bun's words. */
 	arch: z.enum(["x64", "arm64"]),
-	builder: z.object({ virtualghost: z.string(), bun: z.string(), commit: z.string().nullable() }),
+	builder: z.object({ virtualghost: z.string(), bun: z.string(), commit: z.string().nullable(), fast: z.boolean() }),
 	distribution: z.object({ name: z.string(), version: z.string() }),
 	/** `modules`: SHA-256 of the guest layer's `modules.dep`, which tells the sets of modules of two builds apart. */
 	kernel: z.object({ version: z.string(), modules: z.string().regex(/^[0-9a-f]{64}$/) }),

@@ -60,7 +60,7 @@ export async function buildAssets(context: Context): Promise<Manifest> {
 		name: "manifest",
 		title: "manifest",
 		recipe: ["vm-assets/build/manifest.ts", "src/vm/manifest.ts", "package.json"],
-		parameters: { bun: Bun.version, commit: commitOf(context.repo) },
+		parameters: { bun: Bun.version, commit: commitOf(context.repo), fast: context.fast },
 		uses: [kernel, initramfs, root, guest, agent, runtime, qemu, pciIds],
 		make: async ({ dir }) => {
 			const made = await makeManifest(context, files, steps, commitOf(context.repo));

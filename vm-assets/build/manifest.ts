@@ -44,7 +44,7 @@ export async function makeManifest(
 	return manifestSchema.parse({
 		schema: 1,
 		arch: context.arch,
-		builder: { virtualghost: packageJson.version, bun: Bun.version, commit },
+		builder: { virtualghost: packageJson.version, bun: Bun.version, commit, fast: context.fast },
 		distribution: root.distribution,
 		kernel: await describeKernel(steps.kernel),
 		terminal: root.terminal,

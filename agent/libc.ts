@@ -1,9 +1,9 @@
-/** The few calls of the C library that Bun has no name for. */
+/** The few calls of the C library that Bun has no name for. musl and glibc agree on all of them. */
 import { dlopen, FFIType } from "bun:ffi";
 
 const { i32, u32, u64, ptr } = FFIType;
 
-// The guest has its own C library under this name (vm-assets/build/guest.ts), and so has a host with glibc.
+// musl's loader answers to every name that begins with "libc.", so this opens the C library on glibc and on musl.
 export const libc = dlopen("libc.so.6", {
 	socket: { args: [i32, i32, i32], returns: i32 },
 	bind: { args: [i32, ptr, u32], returns: i32 },

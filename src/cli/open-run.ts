@@ -49,7 +49,7 @@ export interface OpenRun extends AsyncDisposable {
 export function neededAssets(config: Config, embedded: Embedded, own: OwnExecutable | null): AssetName[] {
 	const names: AssetName[] = ["initramfs"];
 	if (!config.vm.kernel) names.push("kernel");
-	if (!own) names.push("guest", "agent", "runtime");
+	if (!own) names.push("guest");
 	if (!own && !config.vm.rootfs) names.push("root");
 	if (usesBundle(config, embedded)) names.push("qemu");
 	return names;
@@ -93,8 +93,6 @@ export function imagePaths(config: Config, context: Context, own: OwnExecutable 
 		initramfs: embedded("initramfs"),
 		root: config.vm.rootfs === null ? disk("root") : { kind: "file", path: config.vm.rootfs },
 		guest: disk("guest"),
-		agent: disk("agent"),
-		runtime: disk("runtime"),
 		drivers: config.gpu.driverPack,
 		look: look?.path ?? null,
 	};

@@ -76,9 +76,6 @@ export interface ImagePaths {
 	readonly initramfs: string;
 	readonly root: DiskImage;
 	readonly guest: DiskImage;
-	/** The agent's executable as a file system whose blocks lie in `runtime`, but for those that only the agent has. */
-	readonly agent: DiskImage;
-	readonly runtime: DiskImage;
 	/** The driver pack, or null without one. */
 	readonly drivers: string | null;
 	/** The terminal's look, a tar archive; null for the image's own. */

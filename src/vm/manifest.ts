@@ -4,26 +4,16 @@ import { z } from "zod";
 const packageVersion = z.object({ name: z.string(), version: z.string() });
 
 const asset = z.object({
-	/** Key of the embedded file; `file` is its name in `dist/assets/<arch>/`, empty for a part of the executable itself. */
-	name: z.enum(["kernel", "initramfs", "root", "guest", "agent", "runtime", "qemu", "pciids"]),
+	/** Key of the embedded file; `file` is its name in `dist/assets/<arch>/`. */
+	name: z.enum(["kernel", "initramfs", "root", "guest", "qemu", "pciids"]),
 	file: z.string(),
 	/** Size in bytes and SHA-256 of the file as embedded. */
 	bytes: z.number().int().positive(),
 	sha256: z.string().regex(/^[0-9a-f]{64}$/),
-	/** Size in bytes of the image inside, where the file is one image compressed with zstd. */
-	unpackedBytes: z.number().int().positive().optional(),
 	/** SHA-256 of some blocks of an image that is used in place (part-table.ts). */
 	sampleSha256: z
 		.string()
 		.regex(/^[0-9a-f]{64}$/)
-		.optional(),
-	/** The runtime in a launcher for Linux, which is made of it. */
-	inExecutable: z
-		.object({
-			offset: z.number().int().positive(),
-			sha256: z.string().regex(/^[0-9a-f]{64}$/),
-			sampleSha256: z.string().regex(/^[0-9a-f]{64}$/),
-		})
 		.optional(),
 });
 

@@ -10,7 +10,7 @@ import type { AssetName, Manifest } from "./manifest.ts";
 import { decodeTable, type Part, readSamples, TAIL_BYTES, tableBytes } from "./part-table.ts";
 
 /** Assets that need no copy: QEMU can use a part of a file as a disk. */
-export const IN_PLACE = ["root", "guest", "agent", "runtime"] as const satisfies readonly AssetName[];
+export const IN_PLACE = ["root", "guest"] as const satisfies readonly AssetName[];
 export type InPlace = (typeof IN_PLACE)[number];
 
 const SELF = "/proc/self/exe";

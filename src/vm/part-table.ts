@@ -11,9 +11,6 @@ export const TAIL_BYTES = 4 + MAGIC.length;
 /** A table names a few files. */
 export const TABLE_BYTES_MAX = 64 * 1024;
 
-/** The first bytes of an executable are its own; from here on all that are made of the same Bun are the same (shared-runtime.md). */
-export const SHARED_OFFSET_BYTES = 64 * 1024;
-
 /** Part of a file, in bytes. */
 export interface Part {
 	readonly offset: number;

@@ -76,12 +76,8 @@ export const CREDENTIAL = {
 export const DISK_SERIAL = {
 	/** Root file system of the distribution (EROFS, read-only). */
 	root: "vg-root",
-	/** Our layer on top: units, session scripts, kernel modules, the agent's C library (EROFS, read-only). */
+	/** Our layer on top: agent, units, session scripts, kernel modules (EROFS, read-only). */
 	guest: "vg-guest",
-	/** The agent's executable, as a file system (EROFS, read-only) that has most of its blocks on the next disk. */
-	agent: "vg-agent",
-	/** The Bun that launcher and agent have in common: a part of an executable, no file system. */
-	runtime: "vg-runtime",
 	/** Optional driver pack over both: drivers and firmware of real graphics cards (EROFS, read-only). */
 	drivers: "vg-drivers",
 	/** Optional look of the terminal: a tar archive that the initramfs unpacks over all of them. */
@@ -93,7 +89,7 @@ export const BECOME_PROGRAM = "become";
 
 /** Paths inside the guest. */
 export const GUEST_PATH = {
-	/** Folder of the agent with its own loader and C library. */
+	/** Folder of the agent with its own loader and libstdc++. */
 	agent: "/usr/lib/virtualghost/agent",
 	/** State that the session scripts leave for the agent (tmpfs). */
 	run: "/run/virtualghost",

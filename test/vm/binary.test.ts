@@ -14,14 +14,13 @@ const BUDGET_MB: Readonly<Record<string, number>> = {
 	kernel: 13,
 	initramfs: 2,
 	root: 125,
-	guest: 9,
-	agent: 1.5,
+	guest: 52,
 	qemu: 27,
 	pciids: 0.3,
 };
-const TOTAL_MB = 280;
+const TOTAL_MB = 325;
 /** `--fast` compresses quickly. */
-const FAST_TOTAL_MB = 340;
+const FAST_TOTAL_MB = 380;
 
 describe("size and speed", () => {
 	test("every part is within its budget, and so is the file", async () => {
@@ -32,10 +31,7 @@ describe("size and speed", () => {
 			expect(total).toBeLessThanOrEqual(FAST_TOTAL_MB);
 			return;
 		}
-		// A part of the executable itself is no file in it.
-		const parts = assets.assets
-			.filter(({ file }) => file !== "")
-			.map(({ name, bytes }) => [name, bytes / 1e6] as const);
+		const parts = assets.assets.map(({ name, bytes }) => [name, bytes / 1e6] as const);
 		const sizes = { launcher: total - parts.reduce((sum, [, size]) => sum + size, 0), ...Object.fromEntries(parts) };
 		console.log(
 			Object.entries({ ...sizes, total })

@@ -13,7 +13,7 @@ import { type AssetName, manifestSchema } from "../../src/vm/manifest.ts";
 import { BOOT_TIMEOUT_MS, type Sandbox } from "./harness.ts";
 
 const ASSETS = join(import.meta.dir, "../../dist/assets/x64");
-const NEEDED: readonly AssetName[] = ["kernel", "initramfs", "root", "guest", "agent", "runtime", "qemu"];
+const NEEDED: readonly AssetName[] = ["kernel", "initramfs", "root", "guest", "qemu"];
 
 export interface InsideRun extends AsyncDisposable {
 	readonly machine: Machine;
@@ -64,8 +64,6 @@ export async function openInside(
 			initramfs: path("initramfs"),
 			root: { kind: "file", path: path("root") },
 			guest: { kind: "file", path: path("guest") },
-			agent: { kind: "file", path: path("agent") },
-			runtime: { kind: "file", path: path("runtime") },
 			drivers: null,
 			look: null,
 		},

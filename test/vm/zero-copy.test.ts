@@ -81,7 +81,7 @@ test(
 		expect([run.code, run.stdout]).toEqual([0, "up\n"]);
 		expect(run.stderr).toContain("images: extracted to the cache (the executable does not say where its images lie)");
 		expect(other.assets().map((name) => name.split("-")[0])).toEqual([
-			...["agent", "guest", "initramfs", "kernel", "qemu", "root", "runtime"],
+			...["guest", "initramfs", "kernel", "qemu", "root"],
 		]);
 	},
 	BOOT_TIMEOUT_MS,

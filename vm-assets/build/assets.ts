@@ -11,18 +11,17 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { type Manifest, manifestSchema } from "../../src/vm/manifest.ts";
-import { AGENT_IMAGE, agentStep } from "./agent.ts";
-import { becomeStep } from "./become.ts";
+import { agentStep } from "./agent.ts";
 import { type Step, step } from "./cache.ts";
 import { type Context, requireLinux } from "./context.ts";
 import { GUEST, guestStep } from "./guest.ts";
 import { INITRAMFS, initramfsStep } from "./initramfs.ts";
 import { KERNEL, kernelStep } from "./kernel.ts";
 import { type AssetFiles, makeManifest } from "./manifest.ts";
+import { muslStep } from "./musl.ts";
 import { PCI_IDS, pciIdsStep } from "./pci-ids.ts";
 import { QEMU, qemuStep } from "./qemu.ts";
 import { ROOT, rootStep } from "./root.ts";
-import { GUEST_RUNTIME, guestRuntimeStep } from "./runtime.ts";
 import { toolsStep } from "./tools.ts";
 
 export function assetsFolder(context: Context): string {
@@ -31,7 +30,7 @@ export function assetsFolder(context: Context): string {
 
 export async function buildAgent(context: Context): Promise<Step> {
 	requireLinux(context.arch);
-	return agentStep(context, await toolsStep(context), await guestRuntimeStep(context, await toolsStep(context)));
+	return agentStep(context, await muslStep(context, await toolsStep(context)));
 }
 
 /** Makes the assets; the folder is replaced as a whole. */
@@ -44,14 +43,12 @@ export async function buildAssets(context: Context): Promise<Manifest> {
 		qemuStep(context, tools),
 		pciIdsStep(context),
 	]);
-	const { kernel, initramfs, guest, agent, runtime } = boot;
+	const { kernel, initramfs, guest } = boot;
 	const files: AssetFiles = {
 		kernel: join(kernel.dir, KERNEL.image),
 		initramfs: join(initramfs.dir, INITRAMFS),
 		root: join(root.dir, ROOT.image),
 		guest: join(guest.dir, GUEST),
-		agent: join(agent.dir, AGENT_IMAGE),
-		runtime: join(runtime.dir, GUEST_RUNTIME.archive),
 		qemu: join(qemu.dir, QEMU.archive),
 		pciids: join(pciIds.dir, PCI_IDS.archive),
 	};
@@ -61,7 +58,7 @@ export async function buildAssets(context: Context): Promise<Manifest> {
 		title: "manifest",
 		recipe: ["vm-assets/build/manifest.ts", "src/vm/manifest.ts", "package.json"],
 		parameters: { bun: Bun.version, commit: commitOf(context.repo), fast: context.fast },
-		uses: [kernel, initramfs, root, guest, agent, runtime, qemu, pciIds],
+		uses: [kernel, initramfs, root, guest, qemu, pciIds],
 		make: async ({ dir }) => {
 			const made = await makeManifest(context, files, steps, commitOf(context.repo));
 			writeFileSync(join(dir, "manifest.json"), `${JSON.stringify(made, null, "\t")}\n`);
@@ -73,13 +70,12 @@ export async function buildAssets(context: Context): Promise<Manifest> {
 }
 
 async function makeBootParts(context: Context, tools: Step) {
-	const become = await becomeStep(context, tools);
-	const runtime = await guestRuntimeStep(context, tools);
+	const musl = await muslStep(context, tools);
 	const kernel = await kernelStep(context, tools);
 	const initramfs = await initramfsStep(context, tools, kernel);
-	const agent = await agentStep(context, tools, runtime);
-	const guest = await guestStep(context, { tools, kernel, become });
-	return { kernel, initramfs, guest, agent, runtime };
+	const agent = await agentStep(context, musl);
+	const guest = await guestStep(context, { tools, kernel, musl, agent });
+	return { kernel, initramfs, guest };
 }
 
 /** Like Promise.all, but waits for the others to end too, so that no step is left half-made behind an error message. */

@@ -12,7 +12,7 @@ import {
 import { join } from "node:path";
 import { helpTexts } from "../../src/cli/help-texts.ts";
 import { Fault } from "../../src/errors.ts";
-import type { Asset, Manifest } from "../../src/vm/manifest.ts";
+import type { Manifest } from "../../src/vm/manifest.ts";
 import { IN_PLACE } from "../../src/vm/own-executable.ts";
 import { encodeTable, type Part } from "../../src/vm/part-table.ts";
 import { BUNDLE_FLAGS, bundleHash } from "./agent.ts";
@@ -41,7 +41,7 @@ export async function buildBinary(context: Context, target: Target, manifest: Ma
 	const name = `virtualghost${target === hostTarget() ? "" : `-${target}`}${platform.suffix}`;
 	const output = join(context.repo, "dist", name);
 	const entry = join(context.repo, "dist/gen", `entry-${target}.ts`);
-	const embedded = manifest === null ? null : forPlatform(manifest, platform.qemu);
+	const embedded = manifest === null ? null : withoutQemu(manifest, platform.qemu);
 	const source = embedded === null ? launcherWithoutAssets() : launcherWithAssets(embedded);
 	const texts = JSON.stringify(await helpTexts());
 	const runtime = await runtimeStep(context, target, platform);
@@ -115,28 +115,12 @@ async function compile(
 	}
 }
 
-/**
- * The launcher for Linux is itself the agent's runtime, and carries QEMU. Another one carries the runtime as a file and uses the
- * system's QEMU.
- */
-function forPlatform(manifest: Manifest, qemu: boolean): Manifest {
-	if (qemu) return { ...manifest, assets: manifest.assets.map(asPartOfExecutable) };
+/** Where QEMU is not embedded, the launcher uses the system's. */
+function withoutQemu(manifest: Manifest, qemu: boolean): Manifest {
+	if (qemu) return manifest;
 	say("  no QEMU inside: the launcher will use the one installed on the system");
 	const assets = manifest.assets.filter((asset) => asset.name !== "qemu");
 	return { ...manifest, qemu: null, assets, packages: { ...manifest.packages, qemu: [] } };
-}
-
-function asPartOfExecutable(asset: Asset): Asset {
-	if (asset.inExecutable === undefined || asset.unpackedBytes === undefined) return asset;
-	const { sha256, sampleSha256 } = asset.inExecutable;
-	return {
-		name: asset.name,
-		file: "",
-		bytes: asset.unpackedBytes,
-		sha256,
-		sampleSha256,
-		inExecutable: asset.inExecutable,
-	};
 }
 
 /** Finds the images in the finished executable and writes down where they lie (src/vm/part-table.ts). */
@@ -146,10 +130,7 @@ function appendTable(context: Context, executable: string, manifest: Manifest): 
 	for (const name of IN_PLACE) {
 		const asset = manifest.assets.find((each) => each.name === name);
 		if (asset === undefined) continue;
-		const found =
-			asset.inExecutable === undefined
-				? findFile(content, join(assetsFolder(context), asset.file))
-				: { offset: asset.inExecutable.offset, size: asset.bytes };
+		const found = findFile(content, join(assetsFolder(context), asset.file));
 		const there = content.subarray(found.offset, found.offset + found.size);
 		if (new Bun.CryptoHasher("sha256").update(there).digest("hex") !== asset.sha256) {
 			throw new Fault(`"${name}" in the executable is not what the manifest says`, {
@@ -191,8 +172,7 @@ export function entrySource(target: Target): string {
 }
 
 export function launcherWithAssets(manifest: Manifest): string {
-	const files = manifest.assets.filter(({ file }) => file !== "");
-	const imports = files.map(
+	const imports = manifest.assets.map(
 		({ name, file }) => `import ${name} from "../assets/${manifest.arch}/${file}" with { type: "file" };`,
 	);
 	return [
@@ -201,7 +181,7 @@ export function launcherWithAssets(manifest: Manifest): string {
 		`import manifest from "./${manifestName(manifest)}" with { type: "json" };`,
 		'import { main } from "../../src/main.ts";',
 		"",
-		`await main({ manifest, files: { ${files.map(({ name }) => name).join(", ")} } });`,
+		`await main({ manifest, files: { ${manifest.assets.map(({ name }) => name).join(", ")} } });`,
 		"",
 	].join("\n");
 }

@@ -2,14 +2,26 @@
  * The VirtualGhost layer: what makes any systemd root file system ours, as a small EROFS image that is stacked over it. So
  * units, agent and modules change without the root image, and a root image of the user's own gets them too.
  */
-import { chmodSync, copyFileSync, cpSync, lstatSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from "node:fs";
+import {
+	chmodSync,
+	copyFileSync,
+	cpSync,
+	lstatSync,
+	mkdirSync,
+	readdirSync,
+	readFileSync,
+	symlinkSync,
+	writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
-import { BECOME_PROGRAM, GUEST_PATH } from "../../src/wire/names.ts";
+import { GUEST_PATH } from "../../src/wire/names.ts";
+import { AGENT } from "./agent.ts";
 import { type Step, step, type Work } from "./cache.ts";
 import type { Context } from "./context.ts";
 import { parseList } from "./debian.ts";
 import { makeErofs } from "./erofs.ts";
 import { KERNEL } from "./kernel.ts";
+import { MUSL } from "./musl.ts";
 import { toolsTree } from "./tools.ts";
 
 const OVERLAY = "vm-assets/guest/overlay";
@@ -20,14 +32,11 @@ const PROGRAMS = "usr/lib/virtualghost";
 
 export const GUEST = "guest.erofs";
 
-/** The agent's C library, as the tools tree has it: what Bun's executable asks for, the loader first. */
-export const GLIBC_FOLDER = "usr/lib/x86_64-linux-gnu";
-export const GLIBC_FILES = ["ld-linux-x86-64.so.2", "libc.so.6", "libm.so.6", "libpthread.so.0", "libdl.so.2"];
-
 export interface GuestParts {
 	readonly tools: Step;
 	readonly kernel: Step;
-	readonly become: Step;
+	readonly musl: Step;
+	readonly agent: Step;
 }
 
 export function guestStep(context: Context, parts: GuestParts): Promise<Step> {
@@ -36,7 +45,7 @@ export function guestStep(context: Context, parts: GuestParts): Promise<Step> {
 		title: "VirtualGhost layer",
 		recipe: [OVERLAY, MASKED, LINKS, "vm-assets/build/guest.ts", "vm-assets/build/erofs.ts", "src/wire/names.ts"],
 		parameters: { fast: context.fast },
-		uses: [parts.tools, parts.kernel, parts.become],
+		uses: [parts.tools, parts.kernel, parts.musl, parts.agent],
 		make: async (work) => {
 			fillLayer(context, parts, join(work.dir, "layer"));
 			await packLayer(context, parts, work);
@@ -44,16 +53,19 @@ export function guestStep(context: Context, parts: GuestParts): Promise<Step> {
 	});
 }
 
-function fillLayer(context: Context, { tools, kernel, become }: GuestParts, layer: string): void {
+function fillLayer(context: Context, { kernel, musl, agent }: GuestParts, layer: string): void {
 	cpSync(join(context.repo, OVERLAY), layer, { recursive: true, verbatimSymlinks: true });
 	const modules = join(KERNEL.modules, "lib/modules");
 	cpSync(join(kernel.dir, modules), join(layer, "usr/lib/modules"), { recursive: true, verbatimSymlinks: true });
 
 	const folder = join(layer, GUEST_PATH.agent);
 	mkdirSync(folder, { recursive: true });
-	// The agent's executable is an image of its own (agent-image.ts).
-	for (const name of GLIBC_FILES) copyFileSync(join(toolsTree(tools), GLIBC_FOLDER, name), join(folder, name));
-	copyFileSync(join(become.dir, BECOME_PROGRAM), join(folder, BECOME_PROGRAM));
+	copyFileSync(join(agent.dir, AGENT), join(folder, AGENT));
+	for (const name of [MUSL.loader, MUSL.libstdcxx, MUSL.become]) copyFileSync(join(musl.dir, name), join(folder, name));
+	// The agent names its loader /lib/ld-musl-x86_64.so.1; /lib is a link to /usr/lib and must not become a folder here.
+	symlinkSync(join(GUEST_PATH.agent, MUSL.loader), join(layer, "usr/lib", MUSL.loader));
+	// Where musl's loader looks for libraries.
+	writeFileSync(join(layer, "etc", MUSL.loader.replace(/\.so\.1$/, ".path")), `${GUEST_PATH.agent}\n`);
 
 	const link = (path: string, target: string) => {
 		mkdirSync(dirname(join(layer, path)), { recursive: true });

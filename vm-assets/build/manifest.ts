@@ -1,8 +1,10 @@
 /** `manifest.json`: what the assets are and what they were made of (src/vm/manifest.ts). */
-import { existsSync, readFileSync, statSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { readFileSync, statSync } from "node:fs";
+import { basename, join } from "node:path";
 import packageJson from "../../package.json" with { type: "json" };
 import { type AssetName, type Manifest, manifestSchema } from "../../src/vm/manifest.ts";
+import { IN_PLACE } from "../../src/vm/own-executable.ts";
+import { readSamples } from "../../src/vm/part-table.ts";
 import type { Step } from "./cache.ts";
 import type { Context } from "./context.ts";
 import { hashFile } from "./hash.ts";
@@ -10,7 +12,6 @@ import { KERNEL } from "./kernel.ts";
 import { PCI_IDS } from "./pci-ids.ts";
 import { QEMU, type QemuInfo } from "./qemu.ts";
 import { ROOT, type RootInfo } from "./root.ts";
-import { GUEST_RUNTIME, type GuestRuntime, sampleHash } from "./runtime.ts";
 
 export type AssetFiles = Readonly<Record<AssetName, string>>;
 
@@ -20,9 +21,6 @@ export interface DescribedSteps {
 	readonly qemu: Step;
 	readonly pciIds: Step;
 }
-
-/** Used in place where the launcher is for Linux. */
-const IMAGES = ["root", "guest", "agent"];
 
 export async function makeManifest(
 	context: Context,
@@ -37,9 +35,7 @@ export async function makeManifest(
 		file: basename(path),
 		bytes: statSync(path).size,
 		sha256: await hashFile(path),
-		...unpackedBytes(path),
-		...(name === "runtime" ? { inExecutable: inExecutable(path) } : {}),
-		...(IMAGES.includes(name) ? { sampleSha256: sampleHash(readFileSync(path)) } : {}),
+		...(IN_PLACE.some((image) => image === name) ? { sampleSha256: sampleHash(readFileSync(path)) } : {}),
 	}));
 	return manifestSchema.parse({
 		schema: 1,
@@ -65,16 +61,9 @@ export async function describeKernel(kernel: Step): Promise<Manifest["kernel"]> 
 	return { version, modules: await hashFile(join(kernel.dir, KERNEL.modules, "lib/modules", version, "modules.dep")) };
 }
 
-/** Of a packed image; other assets are used as they are, or are no single file. */
-function unpackedBytes(path: string): { unpackedBytes?: number } {
-	if (!path.endsWith(".zst")) return {};
-	const bytes = path.replace(/\.zst$/, ".bytes");
-	return existsSync(bytes) ? { unpackedBytes: Number(readFileSync(bytes, "utf8")) } : {};
-}
-
-function inExecutable(archive: string) {
-	const { part, sha256, sampleSha256 } = readJson(join(dirname(archive), GUEST_RUNTIME.info)) as GuestRuntime;
-	return { offset: part.offset, sha256, sampleSha256 };
+function sampleHash(image: Buffer): string {
+	const sample = readSamples(image.length, (into, offset) => image.copy(into, 0, offset));
+	return new Bun.CryptoHasher("sha256").update(sample).digest("hex");
 }
 
 function readJson(path: string): unknown {

@@ -27,17 +27,15 @@ function disk(id: string, image: DiskImage, serial: string): string[] {
 
 /** Whether QEMU has to inherit the launcher's executable. */
 export function usesExecutable({ images }: Pick<MachinePlan, "images">): boolean {
-	return [images.root, images.guest, images.agent, images.runtime].some(({ kind }) => kind === "executable");
+	return [images.root, images.guest].some(({ kind }) => kind === "executable");
 }
 
 export function disksArgv(plan: MachinePlan): string[] {
-	const { root, guest, agent, runtime, drivers, look } = plan.images;
+	const { root, guest, drivers, look } = plan.images;
 	return [
 		...(usesExecutable(plan) ? ["-add-fd", keyval("", { fd: EXECUTABLE_FD, set: EXECUTABLE_SET })] : []),
 		...disk("root", root, DISK_SERIAL.root),
 		...disk("guest", guest, DISK_SERIAL.guest),
-		...disk("agent", agent, DISK_SERIAL.agent),
-		...disk("runtime", runtime, DISK_SERIAL.runtime),
 		...(drivers === null ? [] : disk("drivers", { kind: "file", path: drivers }, DISK_SERIAL.drivers)),
 		...(look === null ? [] : disk("look", { kind: "file", path: look }, DISK_SERIAL.look)),
 	];

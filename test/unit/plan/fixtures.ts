@@ -60,8 +60,6 @@ export const images: ImagePaths = {
 	initramfs: "/c/initramfs",
 	root: { kind: "executable", offset: 200_000_001, size: 4096 },
 	guest: { kind: "executable", offset: 200_004_097, size: 8192 },
-	agent: { kind: "executable", offset: 200_012_289, size: 512 },
-	runtime: { kind: "executable", offset: 65536, size: 131072 },
 	drivers: null,
 	look: null,
 };
@@ -71,8 +69,6 @@ export const extractedImages: ImagePaths = {
 	...images,
 	root: { kind: "file", path: "/c/root" },
 	guest: { kind: "file", path: "/c/guest" },
-	agent: { kind: "file", path: "/c/agent" },
-	runtime: { kind: "file", path: "/c/runtime" },
 };
 
 export const tcpChannels: MachinePlan["channels"] = {

@@ -20,7 +20,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 const sha256 = (bytes: Buffer) => createHash("sha256").update(bytes).digest("hex");
 
-/** A file with four images at odd offsets, and the manifest that describes them. */
+/** A file with its images at odd offsets, and the manifest that describes them. */
 function executable(name: string): { path: string; manifest: Manifest; parts: Record<string, Part>; images: Buffer[] } {
 	const path = join(folder, name);
 	writeFileSync(path, randomBytes(1234));

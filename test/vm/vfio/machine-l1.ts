@@ -60,14 +60,7 @@ const IOMMU: Record<NonNullable<L1Options["iommu"]>, readonly string[]> = {
 
 export function l1Argv(paths: L1Paths, options: L1Options): string[] {
 	const { image } = paths;
-	const kernel = [
-		"console=ttyS0",
-		"quiet",
-		"loglevel=3",
-		"panic=-1",
-		NO_CONSOLE_ON_DISPLAYS,
-		"virtualghost.agent=none",
-	];
+	const kernel = ["console=ttyS0", "quiet", "loglevel=3", "panic=-1", NO_CONSOLE_ON_DISPLAYS];
 	return [
 		...["-accel", "tcg,thread=multi,tb-size=1024", "-machine", "q35", "-cpu", "max,la57=off", "-smp", "2"],
 		...["-m", `${options.memoryMiB ?? MEMORY_MIB}M`, "-nodefaults", "-no-user-config", "-no-reboot"],

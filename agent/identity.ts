@@ -3,10 +3,9 @@ import { ptr } from "bun:ffi";
 import { randomBytes } from "node:crypto";
 import { closeSync, openSync, writeFileSync } from "node:fs";
 import { decodeIdentity, IDENTITY_LINE_BYTES_MAX, type Identity } from "../src/wire/identity.ts";
-import { GUEST_PATH, PROTOCOL_VERSION, SESSION_LATER_OPTION } from "../src/wire/names.ts";
+import { GUEST_PATH, IDENTITY_OPTION, PROTOCOL_VERSION, SESSION_LATER_OPTION } from "../src/wire/names.ts";
 import { type Credentials, parseCredentials } from "./credentials.ts";
 import { readFromHost, sendEvent } from "./events.ts";
-import { setHostname } from "./greeting.ts";
 import { hasKernelOption } from "./kernel-options.ts";
 import { libc } from "./libc.ts";
 
@@ -18,6 +17,10 @@ const RNDADDENTROPY = 0x40085203n;
 const RNDRESEEDCRNG = 0x5207n;
 /** BoringSSL takes new random bytes from the kernel after 4,096 requests of a thread (kReseedInterval, crypto/fipsmodule/rand). */
 const REQUESTS_UNTIL_RESEED = 4100;
+
+export function waitsForIdentity(): boolean {
+	return hasKernelOption(IDENTITY_OPTION);
+}
 
 /** Says that it waits until the host tells this machine who it is. @throws Error if the keys are none */
 export async function receiveIdentity(): Promise<Credentials> {
@@ -36,10 +39,15 @@ export async function receiveIdentity(): Promise<Credentials> {
 function apply(identity: Identity): void {
 	reseed(Buffer.from(identity.entropy, "base64"));
 	setClock(identity.unixMs);
-	setHostname(identity.hostname);
+	const name = Buffer.from(identity.hostname);
+	libc.sethostname(ptr(name), name.length);
+	writeFileSync("/etc/hostname", `${identity.hostname}\n`);
+	writeFileSync(
+		"/etc/hosts",
+		`127.0.0.1\tlocalhost\n127.0.1.1\t${identity.hostname} virtualghost\n::1\tlocalhost ip6-localhost ip6-loopback\n`,
+	);
 	writeFileSync("/etc/machine-id", `${identity.machineId}\n`);
-	if (identity.scale !== 1) writeFileSync(GUEST_PATH.scale, `${identity.scale}\n`);
-	if (identity.gpu === "virgl") startGpuSession(identity);
+	if (identity.gpu === "virgl") startGpuSession(identity.gpuFallback);
 }
 
 /** The kernel's generator gets bytes that no other machine has, and everything drawn before is forgotten; so does our own. */
@@ -62,9 +70,8 @@ function setClock(unixMs: number): void {
 }
 
 /** Its driver was kept out until now: before, the card could do less. */
-function startGpuSession({ gpuFallback, sessionLater }: Identity): void {
-	writeFileSync(GUEST_PATH.gpu, `virgl${gpuFallback ? " software" : ""}\n`);
-	const start = sessionLater ? "" : "; exec systemctl start --no-block virtualghost-session.service";
-	const script = `modprobe virtio_gpu${start}`;
+function startGpuSession(fallback: boolean): void {
+	writeFileSync(GUEST_PATH.gpu, `virgl${fallback ? " software" : ""}\n`);
+	const script = "modprobe virtio_gpu; exec systemctl start --no-block virtualghost-session.service";
 	Bun.spawn(["/bin/sh", "-c", script], { stdio: ["ignore", "inherit", "inherit"] });
 }

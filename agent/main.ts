@@ -1,13 +1,11 @@
 /** virtualghost-agent: the guest's SSH server on vsock or the control card, and the reporter of what happens in the guest. */
 import type { Server } from "node:net";
 import packageJson from "../package.json" with { type: "json" };
-import { agentEvent, HEARTBEAT_MS } from "../src/wire/events.ts";
-import { AGENT_VSOCK_PORT, IDENTITY_OPTION } from "../src/wire/names.ts";
-import { type Credentials, oemCredentials, readCredentials } from "./credentials.ts";
-import { SessionWatch, sendEvent, sendHeartbeat } from "./events.ts";
-import { greet } from "./greeting.ts";
-import { hasKernelOption } from "./kernel-options.ts";
-import { ScreenFollower } from "./screen-follow.ts";
+import { agentEvent } from "../src/wire/events.ts";
+import { AGENT_VSOCK_PORT } from "../src/wire/names.ts";
+import { readCredentials } from "./credentials.ts";
+import { SessionWatch, sendEvent } from "./events.ts";
+import { receiveIdentity, waitsForIdentity } from "./identity.ts";
 import { createAgentServer } from "./server.ts";
 import { hasControlCard, listenControlCard } from "./tcp.ts";
 import { listenVsock } from "./vsock.ts";
@@ -19,18 +17,11 @@ async function main(): Promise<void> {
 		process.stdout.write(`virtualghost-agent ${packageJson.version}\n`);
 		return;
 	}
-	if (process.argv[2] === "collect") {
-		const [upper = "", lower = "", merged = ""] = process.argv.slice(3);
-		const { collectWork, writeStdout } = await import("./collect.ts");
-		collectWork({ upper, lower, merged }, writeStdout);
-		return;
-	}
 	for (const event of ["uncaughtException", "unhandledRejection"] as const) process.on(event, survive);
-	const screen = new ScreenFollower();
-	const watch = new SessionWatch(() => screen.start());
-	const restored = hasKernelOption(IDENTITY_OPTION);
+	const watch = new SessionWatch();
+	const restored = waitsForIdentity();
 	if (restored) watch.start();
-	const credentials = restored ? await identify() : readBooted();
+	const credentials = restored ? await receiveIdentity() : readCredentials(process.env.CREDENTIALS_DIRECTORY);
 	const server = createAgentServer(credentials);
 	await listen(server);
 	if (restored) watch.tellAgain();
@@ -40,24 +31,10 @@ async function main(): Promise<void> {
 	// Until somebody comes: a line that went out before the host had connected its end is lost.
 	const again = setInterval(() => sendEvent(agentEvent(packageJson.version)), ANNOUNCE_AGAIN_MS);
 	server.once("connection", () => clearInterval(again));
-	setInterval(sendHeartbeat, HEARTBEAT_MS);
 	process.on("SIGTERM", () => {
 		watch.check();
 		process.exit(0);
 	});
-}
-
-/** Loaded where it is needed only: it takes a part of the start that a cold machine does without. */
-async function identify(): Promise<Credentials> {
-	const { receiveIdentity } = await import("./identity.ts");
-	return await receiveIdentity();
-}
-
-/** A machine that was booted has its keys and its name from the firmware's table. */
-function readBooted(): Credentials {
-	const find = oemCredentials();
-	greet(find);
-	return readCredentials(find);
 }
 
 /** A defect in one session is no reason to cut off all others: this process is the only way in. */

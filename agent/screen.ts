@@ -1,7 +1,9 @@
 /** The size of the session's screen, asked of and told to the compositor (wlr-output-management, through wlr-randr). */
+import { readdirSync } from "node:fs";
 import { z } from "zod";
 import type { ScreenSize } from "../src/wire/control.ts";
-import { wlrRandr } from "./wlr-randr.ts";
+import { GUEST_UID, GUEST_USER } from "../src/wire/names.ts";
+import { becomeArgv, findAccount } from "./users.ts";
 
 const outputsSchema = z.array(
 	z.object({
@@ -23,4 +25,22 @@ export async function changeScreen(size: ScreenSize | undefined): Promise<Screen
 
 async function outputs() {
 	return outputsSchema.parse(JSON.parse(await wlrRandr("--json")));
+}
+
+async function wlrRandr(...args: string[]): Promise<string> {
+	const runtime = `/run/user/${GUEST_UID}`;
+	const socket = readdirSync(runtime).find((name) => /^wayland-\d+$/.test(name));
+	const account = findAccount(GUEST_USER);
+	if (!socket || !account) throw new Error("no session draws");
+	const child = Bun.spawn(becomeArgv(account, ["wlr-randr", ...args]), {
+		env: { ...account.environment, WAYLAND_DISPLAY: socket },
+		stdio: ["ignore", "pipe", "pipe"],
+	});
+	const [stdout, stderr, code] = await Promise.all([
+		new Response(child.stdout).text(),
+		new Response(child.stderr).text(),
+		child.exited,
+	]);
+	if (code !== 0) throw new Error(`wlr-randr: ${stderr.trim().slice(0, 500)}`);
+	return stdout;
 }

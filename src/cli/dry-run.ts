@@ -8,12 +8,9 @@ import { decide, inheritedChannels } from "../plan/decide.ts";
 import type { Channel, MachinePlan } from "../plan/machine-plan.ts";
 import { recallFallback } from "../vm/boot.ts";
 import { credentialPaths } from "../vm/credentials.ts";
-import { MACHINE_FOLDER } from "../vm/instance-record.ts";
-import type { Look } from "../vm/look.ts";
 import type { Context } from "./context.ts";
-import { type FileFlags, plannedFiles } from "./files.ts";
 import { findHost } from "./host.ts";
-import { chooseQemu, imagePaths, keyOfHost, openExecutable } from "./open-run.ts";
+import { chooseQemu, imagePaths, keyOfHost } from "./open-run.ts";
 import { print, printError } from "./output.ts";
 import { plannedFunctions } from "./passthrough.ts";
 
@@ -23,8 +20,7 @@ const INSTANCE_PLACEHOLDER = "00000000";
 export function dryRun(
 	context: Context,
 	config: Config,
-	look: Look | null,
-	flags: FileFlags & { json: boolean; headless: boolean; force: boolean },
+	flags: { json: boolean; headless: boolean; force: boolean },
 ): number {
 	const facts = gatherHostFacts(context.env);
 	const seesDisplay = facts.platform !== "linux" || facts.display.x11 !== null || facts.display.wayland !== null;
@@ -35,8 +31,7 @@ export function dryRun(
 	if (!seesDisplay && !flags.headless && config.display.backend === "auto") {
 		printError("virtualghost: no display here; this is the command line without a window\n");
 	}
-	using own = openExecutable(context, () => {});
-	const plan = decide(config, host, qemu.facts, imagePaths(config, context, own, look), {
+	const plan = decide(config, host, qemu.facts, imagePaths(config, context), {
 		headless,
 		fallback: recallFallback({
 			config,
@@ -46,8 +41,7 @@ export function dryRun(
 			report: { detail: () => {} },
 		}),
 		passthrough: plannedFunctions({ config, host, force: flags.force }),
-		...plannedFiles(context.directories.data, config, flags),
-		instanceFolder: `${instanceFolder}/${MACHINE_FOLDER}`,
+		instanceFolder,
 		channels: host.platform === "win32" ? tcpPlaceholders() : inheritedChannels(),
 		credentialFiles: credentialPaths(instanceFolder),
 	});
@@ -56,9 +50,7 @@ export function dryRun(
 		print(`${JSON.stringify({ argv, env: qemu.env, plan }, null, 2)}\n`);
 		return EXIT.ok;
 	}
-	printError(
-		"virtualghost: the launcher adds descriptors 3 to 7, sockets, credential files and a cage (bubblewrap) when it starts this\n",
-	);
+	printError("virtualghost: the launcher adds descriptors 3 to 5, sockets and credential files when it starts this\n");
 	const variables = Object.entries(qemu.env).map(([name, value]) => `${name}=${shellQuote(value)}`);
 	print(`${[...variables, ...argv.map(shellQuote)].join(" ")}\n`);
 	return EXIT.ok;

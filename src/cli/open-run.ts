@@ -2,27 +2,18 @@
 import { accessSync, constants } from "node:fs";
 import type { Config } from "../config/schema.ts";
 import { EXIT, Fault, reason } from "../errors.ts";
-import { type CageFinding, findCage } from "../host/cage.ts";
-import { forbidCoreDumps } from "../host/limits.ts";
 import { embeddedQemu, externalQemu, type FoundQemu } from "../host/qemu.ts";
-import { type CageFacts, whyNoCage } from "../plan/cage.ts";
-import type { DiskImage, HostFacts, ImagePaths } from "../plan/facts.ts";
-import { isPassthrough } from "../plan/gpu.ts";
-import type { KeptDisk } from "../plan/machine-plan.ts";
-import { decideNetwork, networkLabel, networkWarning } from "../plan/network.ts";
+import type { HostFacts, ImagePaths } from "../plan/facts.ts";
 import { COMMIT, VERSION } from "../version.ts";
 import { assetPath, type Embedded, ensureAssets } from "../vm/assets.ts";
 import { boot } from "../vm/boot.ts";
 import { makeCredentials } from "../vm/credentials.ts";
 import { openDriverPack, requireSameKernel } from "../vm/driver-pack.ts";
-import { hostKey, isFirstStart } from "../vm/host-memory.ts";
+import { hostKey } from "../vm/host-memory.ts";
 import { Instance } from "../vm/instance.ts";
 import { RunLogs } from "../vm/logs.ts";
-import { type Look, writeLook } from "../vm/look.ts";
 import type { Machine } from "../vm/machine.ts";
 import type { AssetName } from "../vm/manifest.ts";
-import { resolvePolicy } from "../vm/network.ts";
-import { type InPlace, OwnExecutable } from "../vm/own-executable.ts";
 import { livingNames } from "../vm/registry.ts";
 import { bootWarm, type WarmRequest } from "../vm/snapshot/warm.ts";
 import type { Context } from "./context.ts";
@@ -38,11 +29,6 @@ export interface RunWishes {
 	readonly cold?: boolean;
 	/** PCI functions that were taken from the host for this guest. */
 	readonly passthrough?: readonly string[] | undefined;
-	readonly disks?: readonly KeptDisk[];
-	/** Something is set up in the guest before its session starts. */
-	readonly hasFiles?: boolean;
-	/** Of the terminal; null for the image's own. */
-	readonly look: Look | null;
 }
 
 export interface OpenRun extends AsyncDisposable {
@@ -53,12 +39,11 @@ export interface OpenRun extends AsyncDisposable {
 	readonly request: WarmRequest;
 }
 
-/** Which embedded files a run needs as files: those that neither the configuration replaces nor QEMU uses where they are. */
-export function neededAssets(config: Config, embedded: Embedded, own: OwnExecutable | null): AssetName[] {
-	const names: AssetName[] = ["initramfs"];
+/** Which embedded files a run needs: those that the configuration does not replace. */
+export function neededAssets(config: Config, embedded: Embedded): AssetName[] {
+	const names: AssetName[] = ["initramfs", "guest"];
 	if (!config.vm.kernel) names.push("kernel");
-	if (!own) names.push("guest");
-	if (!own && !config.vm.rootfs) names.push("root");
+	if (!config.vm.rootfs) names.push("root");
 	if (usesBundle(config, embedded)) names.push("qemu");
 	return names;
 }
@@ -76,16 +61,7 @@ export function chooseQemu(config: Config, context: Context, host: HostFacts): F
 	return externalQemu(config.qemu.binary, host.arch);
 }
 
-/** The executable with the images in it; null, with a word to `note`, where they have to be extracted. */
-export function openExecutable({ embedded }: Context, note: (text: string) => void): OwnExecutable | null {
-	if (!embedded.manifest) return null;
-	const own = OwnExecutable.open(embedded.manifest);
-	if (!("why" in own)) return own;
-	note(`images: extracted to the cache (${own.why})`);
-	return null;
-}
-
-export function imagePaths(config: Config, context: Context, own: OwnExecutable | null, look: Look | null): ImagePaths {
+export function imagePaths(config: Config, context: Context): ImagePaths {
 	const { manifest } = context.embedded;
 	if (!manifest) {
 		throw new Fault("This build carries no kernel and no system", {
@@ -94,15 +70,12 @@ export function imagePaths(config: Config, context: Context, own: OwnExecutable 
 		});
 	}
 	const embedded = (name: AssetName) => assetPath(context.directories.cache, manifest, name);
-	const disk = (name: InPlace): DiskImage =>
-		own ? { kind: "executable", ...own.parts[name] } : { kind: "file", path: embedded(name) };
 	return {
 		kernel: config.vm.kernel ?? embedded("kernel"),
 		initramfs: embedded("initramfs"),
-		root: config.vm.rootfs === null ? disk("root") : { kind: "file", path: config.vm.rootfs },
-		guest: disk("guest"),
+		root: config.vm.rootfs ?? embedded("root"),
+		guest: embedded("guest"),
 		drivers: config.gpu.driverPack,
-		look: look?.path ?? null,
 	};
 }
 
@@ -143,13 +116,6 @@ export function keyOfHost(context: Context, config: Config, qemuVersion: string)
 	return hostKey(qemuVersion, `${VERSION} ${COMMIT ?? ""}`, [...images, ...own].join(" "));
 }
 
-/** One layer of several: without it QEMU still runs under its own seccomp filter, which is why it is no warning. */
-function tellCage({ cage, why }: CageFinding, config: Config, report: Report): CageFacts | null {
-	const refusal = cage === null ? why : isPassthrough(config) ? whyNoCage({ gpu: "vfio" }) : null;
-	report.detail(refusal === null ? `cage: ${why}` : `cage: none, QEMU sees this host's files (${refusal})`);
-	return cage;
-}
-
 export interface PreparedRun extends AsyncDisposable {
 	readonly request: WarmRequest;
 	readonly instance: Instance;
@@ -159,12 +125,11 @@ export interface PreparedRun extends AsyncDisposable {
 /** Everything that a machine needs before it can be started. @throws Fault; nothing is left behind then */
 export async function prepareRun(
 	context: Context,
-	{ config, host, headless, name, passthrough = [], disks = [], hasFiles = false, look }: RunWishes,
+	{ config, host, headless, name, passthrough = [] }: RunWishes,
 	report: Report,
 	signal: AbortSignal,
 ): Promise<PreparedRun> {
 	await using scope = new AsyncDisposableStack();
-	forbidCoreDumps();
 	checkOwnImages(config);
 	for (const warning of checkDrivers(config, context.embedded)) report.warn(warning);
 	const { directories, embedded } = context;
@@ -172,37 +137,26 @@ export async function prepareRun(
 	const logs = RunLogs.create(directories.state, instance.name, config.logs.keep, livingNames(directories.runtime));
 	instance.update({ logs: logs.folder });
 	logs.note(`virtualghost ${VERSION} (${COMMIT ?? "no commit"}) on ${host.platform} ${host.arch}`);
-	const own = openExecutable(context, (text) => report.detail(text));
-	if (own) scope.use(own);
 	await ensureAssets(
 		embedded,
 		directories.cache,
-		neededAssets(config, embedded, own),
+		neededAssets(config, embedded),
 		(name, done, total) => report.progress(`extracting ${name}`, done, total),
 		signal,
 	);
-	if (look !== null) writeLook(look);
 	const qemu = chooseQemu(config, context, host);
 	if (qemu.warning) report.warn(qemu.warning);
-	const network = decideNetwork(config, host, qemu.facts);
-	const openness = networkWarning(network);
-	if (openness) report.warn(openness);
 	const request: WarmRequest = {
 		config,
 		host,
 		qemu,
-		images: imagePaths(config, context, own, look),
-		executable: own,
+		images: imagePaths(config, context),
 		instance,
-		credentials: makeCredentials(instance, { hint: isFirstStart(directories.state) }),
+		credentials: makeCredentials(instance),
 		logs,
 		headless,
 		passthrough,
-		disks,
-		hasFiles,
 		env: context.env,
-		cage: tellCage(findCage(qemu.facts, context.env), config, report),
-		policy: await resolvePolicy(config.network),
 		state: directories.state,
 		cache: directories.cache,
 		hostKey: keyOfHost(context, config, qemu.facts.version),
@@ -223,8 +177,7 @@ export async function openRun(
 	await using scope = new AsyncDisposableStack();
 	const prepared = scope.use(await prepareRun(context, wishes, report, signal));
 	const { request, instance, logs } = prepared;
-	const label = networkLabel({ network: decideNetwork(wishes.config, wishes.host, request.qemu.facts) });
-	report.stage(`booting ${instance.name} ${label}`);
+	report.stage("booting");
 	const warm = wishes.cold === true ? null : await bootWarm(request);
 	const machine = scope.use(warm ?? (await boot(request)));
 	const moved = scope.move();

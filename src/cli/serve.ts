@@ -1,9 +1,7 @@
 /** What a running launcher does for others: answers its command socket, forwards published ports, keeps its record. */
 import { writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { Fault } from "../errors.ts";
 import type { Interrupts } from "../interrupts.ts";
-import { networkLabel } from "../plan/network.ts";
 import type { GuestSession } from "../ssh/client.ts";
 import { type Command, serveCommands } from "../vm/command-socket.ts";
 import { describeForward, openForward, parseForward } from "../vm/forwards.ts";
@@ -58,7 +56,7 @@ export async function serve(
 				return {};
 			case "screenshot": {
 				if (machine.plan.gpu === "none") throw new Fault("This machine has no screen");
-				const path = join(instance.machineFolder, `${INSTANCE_FILE.screen}-${crypto.randomUUID()}.png`);
+				const path = instance.path(`${INSTANCE_FILE.screen}-${crypto.randomUUID()}.png`);
 				const picture = await grabScreen(machine, () => shared.get(), `${path}.qemu`, "png");
 				writeFileSync(path, picture, { mode: 0o600 });
 				return { path };
@@ -67,9 +65,7 @@ export async function serve(
 	};
 	scope.use(await serveCommands(instance.folder, handle));
 	const { accelerator, gpu, display, vcpus, memoryMiB, control } = machine.plan;
-	const network = networkLabel(machine.plan);
-	const shown = { accelerator, gpu, display, vcpus, memoryMiB, network };
-	instance.update({ stage: "booting", machine: shown, control, published });
+	instance.update({ stage: "booting", machine: { accelerator, gpu, display, vcpus, memoryMiB }, control, published });
 	const moved = scope.move();
 	return {
 		isUp: () => {

@@ -96,6 +96,5 @@ export function describe(failure: EarlyFailure): string {
 
 function lastLine(output: string): string {
 	const line = output.trim().split("\n").at(-1) ?? "";
-	// In a GTK window it goes by our name.
-	return line.replace(/^.*?(?:qemu-system-\w+|ld-linux-[\w-]+\.so\.\d+|virtualghost):\s*/, "").slice(0, 200);
+	return line.replace(/^.*?(?:qemu-system-\w+|ld-linux-[\w-]+\.so\.\d+):\s*/, "").slice(0, 200);
 }

@@ -2,9 +2,15 @@
 import type { Duplex } from "node:stream";
 import ssh2, { type Client, type ClientChannel, type PseudoTtyOptions, type SFTPWrapper } from "ssh2";
 import { Fault, reason } from "../errors.ts";
-import { CONTROL_LINE_BYTES_MAX, type ControlReply, type ControlRequest, controlReplySchema } from "../wire/control.ts";
+import {
+	CONTROL_LINE_BYTES_MAX,
+	CONTROL_SUBSYSTEM,
+	type ControlReply,
+	type ControlRequest,
+	controlReplySchema,
+} from "../wire/control.ts";
 import { LineSplitter } from "../wire/lines.ts";
-import { CONTROL_SUBSYSTEM, GUEST_USER, PROTOCOL_VERSION } from "../wire/names.ts";
+import { GUEST_USER, PROTOCOL_VERSION } from "../wire/names.ts";
 
 const HANDSHAKE_TIMEOUT_MS = 30_000;
 const KEEPALIVE_MS = 15_000;
@@ -114,11 +120,6 @@ export class GuestSession implements Disposable {
 		return new GuestSession(client, transport);
 	}
 
-	/** Begins to wait anew for a guest that does not answer. ssh2 has it for itself only. */
-	keep(): void {
-		(this.#client as Client & { readonly _resetKA?: () => void })._resetKA?.();
-	}
-
 	/** Starts a shell command line (null: a login shell) and returns its channel; "close" tells how it ended (`ChannelEnd`). */
 	stream(command: string | null, { pty, env }: StreamOptions = {}): Promise<ClientChannel> {
 		return this.#open((done: ChannelCallback) => {
@@ -177,7 +178,7 @@ export class GuestSession implements Disposable {
 			for (const each of requests) channel.write(`${JSON.stringify(each)}\n`);
 			let last: ControlReply | undefined;
 			for (const line of await readLines(channel, requests.length)) {
-				last = parseReply(line);
+				last = controlReplySchema.parse(JSON.parse(line));
 				if (!last.ok) throw new Fault("The guest's agent refused a request", { why: last.error });
 			}
 			if (!last?.ok) throw new Fault("The guest's agent gave no answer");
@@ -208,14 +209,6 @@ export class GuestSession implements Disposable {
 	[Symbol.dispose](): void {
 		this.#client.end();
 		setTimeout(() => this.#transport.destroy(), GOODBYE_MS).unref();
-	}
-}
-
-function parseReply(line: string): ControlReply {
-	try {
-		return controlReplySchema.parse(JSON.parse(line));
-	} catch (error) {
-		throw new Fault("The guest's agent gave an answer that is none", { cause: error });
 	}
 }
 

@@ -1,13 +1,12 @@
 /** Follows what the guest says of itself (events port and serial console) as stages that can be waited for. */
 import type { Duplex } from "node:stream";
-import { decodeEvent } from "../wire/event-schema.ts";
-import { EVENT_LINE_BYTES_MAX, type GuestEvent } from "../wire/events.ts";
+import { decodeEvent, EVENT_LINE_BYTES_MAX, type GuestEvent } from "../wire/events.ts";
 import { LineSplitter } from "../wire/lines.ts";
 import { PROTOCOL_VERSION } from "../wire/names.ts";
 import type { LogFile } from "./logs.ts";
 
 /** In the order of a start. */
-export type Stage = "kernel" | "waiting" | "agent" | "terminal" | "ended";
+export type Stage = "kernel" | "waiting" | "agent" | "terminal";
 
 /** What draws in the guest, by its own word (untrusted). */
 export type Graphics = Extract<GuestEvent, { event: "graphics" }>;
@@ -28,8 +27,6 @@ export class GuestWatch {
 	onGraphics: (graphics: Graphics) => void = () => {};
 	/** Called each time the agent says that it does not know who it is. */
 	onWaiting: () => void = () => {};
-	/** Called with each heartbeat of the agent. */
-	onAlive: () => void = () => {};
 	/** Why the guest says that it cannot start. */
 	fatal: string | null = null;
 	/** Set where guest and launcher speak different protocols. */
@@ -38,7 +35,7 @@ export class GuestWatch {
 	readonly #waiting = new Map<Stage, { promise: Promise<void>; resolve: () => void }>();
 
 	constructor(streams: { serial: Duplex; events: Duplex }, serialLog: LogFile) {
-		for (const stage of ["kernel", "waiting", "agent", "terminal", "ended"] as const) {
+		for (const stage of ["kernel", "waiting", "agent", "terminal"] as const) {
 			this.#waiting.set(stage, Promise.withResolvers<void>());
 		}
 		const serialLines = new LineSplitter(SERIAL_LINE_CHARS_MAX);
@@ -94,16 +91,12 @@ export class GuestWatch {
 			case "terminal-up":
 				this.#mark("terminal");
 				break;
-			case "alive":
-				this.onAlive();
-				break;
 			case "graphics":
 				this.graphics = event;
 				this.onGraphics(event);
 				break;
 			case "session-ended":
 				this.sessionEnd ??= event;
-				this.#mark("ended");
 				break;
 		}
 	}

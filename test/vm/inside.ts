@@ -45,7 +45,7 @@ export async function openInside(
 	const { config } = loadConfig({
 		file: null,
 		env: {},
-		flags: { accel: "tcg", display: "none", gpu: "none", network: "none", ...flags },
+		flags: { accel: "tcg", display: "none", gpu: "none", ...flags },
 		home: sandbox.home,
 		cwd: sandbox.cwd,
 	});
@@ -62,20 +62,15 @@ export async function openInside(
 		images: {
 			kernel: path("kernel"),
 			initramfs: path("initramfs"),
-			root: { kind: "file", path: path("root") },
-			guest: { kind: "file", path: path("guest") },
+			root: path("root"),
+			guest: path("guest"),
 			drivers: null,
-			look: null,
 		},
-		executable: null,
 		instance,
-		credentials: makeCredentials(instance, { hint: false }),
+		credentials: makeCredentials(instance),
 		logs,
 		headless: true,
 		env: sandbox.env,
-		// The verb that filters is in the built binary only.
-		policy: null,
-		cage: null,
 		state,
 		hostKey: "",
 		report: { warn: () => {}, stage: () => {}, detail: () => {} },

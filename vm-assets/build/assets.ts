@@ -14,15 +14,15 @@ import { type Manifest, manifestSchema } from "../../src/vm/manifest.ts";
 import { agentStep } from "./agent.ts";
 import { type Step, step } from "./cache.ts";
 import { type Context, requireLinux } from "./context.ts";
+import { packedImage } from "./erofs.ts";
 import { GUEST, guestStep } from "./guest.ts";
 import { INITRAMFS, initramfsStep } from "./initramfs.ts";
-import { KERNEL, kernelStep, kernelTreeStep } from "./kernel.ts";
+import { KERNEL, kernelStep } from "./kernel.ts";
 import { type AssetFiles, makeManifest } from "./manifest.ts";
 import { muslStep } from "./musl.ts";
 import { PCI_IDS, pciIdsStep } from "./pci-ids.ts";
 import { QEMU, qemuStep } from "./qemu.ts";
-import { distributionTreeStep, rootStep } from "./root.ts";
-import { ROOT } from "./root-info.ts";
+import { ROOT, rootStep } from "./root.ts";
 import { toolsStep } from "./tools.ts";
 
 export function assetsFolder(context: Context): string {
@@ -38,9 +38,9 @@ export async function buildAgent(context: Context): Promise<Step> {
 export async function buildAssets(context: Context): Promise<Manifest> {
 	requireLinux(context.arch);
 	const tools = await toolsStep(context);
-	const [boot, [rootTree, root], qemu, pciIds] = await allOrFirstFault([
+	const [boot, root, qemu, pciIds] = await allOrFirstFault([
 		makeBootParts(context, tools),
-		makeRoot(context, tools),
+		rootStep(context, tools),
 		qemuStep(context, tools),
 		pciIdsStep(context),
 	]);
@@ -48,20 +48,17 @@ export async function buildAssets(context: Context): Promise<Manifest> {
 	const files: AssetFiles = {
 		kernel: join(kernel.dir, KERNEL.image),
 		initramfs: join(initramfs.dir, INITRAMFS),
-		root: join(root.dir, ROOT.image),
-		guest: join(guest.dir, GUEST),
+		root: packedImage(join(root.dir, ROOT.image)).archive,
+		guest: packedImage(join(guest.dir, GUEST)).archive,
 		qemu: join(qemu.dir, QEMU.archive),
 		pciids: join(pciIds.dir, PCI_IDS.archive),
 	};
-	const steps = { tools, kernelTree: await kernelTreeStep(context), kernel, rootTree, root, qemu, pciIds };
+	const steps = { kernel, root, qemu, pciIds };
 	const manifest = await step(context, {
 		name: "manifest",
 		title: "manifest",
-		recipe: [
-			...["vm-assets/build/manifest.ts", "vm-assets/build/licenses.ts", "src/vm/manifest.ts"],
-			...["package.json", "bun.lock"],
-		],
-		parameters: { bun: Bun.version, commit: commitOf(context.repo), fast: context.fast },
+		recipe: ["vm-assets/build/manifest.ts", "src/vm/manifest.ts", "package.json"],
+		parameters: { bun: Bun.version, commit: commitOf(context.repo) },
 		uses: [kernel, initramfs, root, guest, qemu, pciIds],
 		make: async ({ dir }) => {
 			const made = await makeManifest(context, files, steps, commitOf(context.repo));
@@ -71,11 +68,6 @@ export async function buildAssets(context: Context): Promise<Manifest> {
 	const manifestFile = join(manifest.dir, "manifest.json");
 	publish(assetsFolder(context), [...Object.values(files), manifestFile]);
 	return manifestSchema.parse(JSON.parse(readFileSync(manifestFile, "utf8")));
-}
-
-async function makeRoot(context: Context, tools: Step): Promise<[Step, Step]> {
-	const tree = await distributionTreeStep(context, tools);
-	return [tree, await rootStep(context, tools, tree)];
 }
 
 async function makeBootParts(context: Context, tools: Step) {

@@ -10,7 +10,6 @@ import {
 	readdirSync,
 	readFileSync,
 	realpathSync,
-	rmSync,
 	statSync,
 	writeFileSync,
 } from "node:fs";
@@ -21,8 +20,7 @@ import { type Step, step, type Work } from "./cache.ts";
 import { type Context, debianArch, SOURCE_EPOCH } from "./context.ts";
 import { makeTree, parseList, TREE_RECIPE } from "./debian.ts";
 import { copyDebRecords, KEEP_DEBS, listDebFiles, type Package } from "./packages.ts";
-import { findLibraries, type Library } from "./qemu-libraries.ts";
-import { makeStub } from "./stub-library.ts";
+import { findLibraries } from "./qemu-libraries.ts";
 import { toolsTree } from "./tools.ts";
 import { inTree } from "./tree.ts";
 
@@ -43,8 +41,6 @@ const contents = z.object({
 	modules: z.array(z.string()),
 	/** Under usr/share of the tree; folders are taken whole. */
 	firmware: z.array(z.string()),
-	/** Libraries that QEMU or its windows are linked with and never call: vm-assets/README.md, "The QEMU bundle". */
-	stubs: z.array(z.string()),
 });
 
 export async function qemuStep(context: Context, tools: Step): Promise<Step> {
@@ -72,10 +68,7 @@ export async function qemuStep(context: Context, tools: Step): Promise<Step> {
 	return step(context, {
 		name: "qemu",
 		title: "QEMU bundle",
-		recipe: [
-			...[RECIPE, "vm-assets/build/qemu.ts", "vm-assets/build/qemu-libraries.ts", "vm-assets/build/elf.ts"],
-			"vm-assets/build/stub-library.ts",
-		],
+		recipe: [RECIPE, "vm-assets/build/qemu.ts", "vm-assets/build/qemu-libraries.ts", "vm-assets/build/elf.ts"],
 		parameters: { fast: context.fast },
 		uses: [tools, tree],
 		make: (work) => makeBundle(context, tools, tree, work),
@@ -85,22 +78,8 @@ export async function qemuStep(context: Context, tools: Step): Promise<Step> {
 async function makeBundle(context: Context, tools: Step, tree: Step, work: Work): Promise<void> {
 	const from = join(tree.dir, "tree");
 	const bundle = join(work.dir, "bundle");
-	const { sources, users, stubs } = collect(context, from, bundle);
-	for (const { name, path, folder } of stubs) {
-		const spec = {
-			tools: toolsTree(tools),
-			tree: from,
-			library: path,
-			users,
-			soname: name,
-			work: join(work.dir, "stub"),
-		};
-		await makeStub(spec, work.log);
-		copyFileSync(join(spec.work, name), join(bundle, folder, name));
-		rmSync(spec.work, { recursive: true });
-	}
+	const sources = collect(context, from, bundle);
 	await emptyIcuData(context, tools, work);
-	await compileWindowLibrary(context, tools, work);
 	copyFileSync(join(context.repo, RECIPE, "launch.json"), join(bundle, "launch.json"));
 	const packages = usedPackages(tree.dir, sources);
 	copyLicences(from, join(toolsTree(tools), "usr/share/common-licenses"), packages, join(bundle, "licenses"));
@@ -119,16 +98,8 @@ async function makeBundle(context: Context, tools: Step, tree: Step, work: Work)
 	writeFileSync(join(work.dir, QEMU.info), JSON.stringify(info, null, "\t"));
 }
 
-interface Collected {
-	/** Paths in the tree of all that was copied. */
-	readonly sources: readonly string[];
-	/** Programs and libraries that stay as they are, and libraries to be replaced, as paths relative to the tree. */
-	readonly users: readonly string[];
-	readonly stubs: readonly Library[];
-}
-
-/** Copies the chosen files into `bundle`. */
-function collect(context: Context, tree: string, bundle: string): Collected {
+/** Copies the chosen files into `bundle`; gives their paths in the tree. */
+function collect(context: Context, tree: string, bundle: string): string[] {
 	const chosen = contents.parse(JSON.parse(readFileSync(join(context.repo, RECIPE, "bundle.json"), "utf8")));
 	const sources: string[] = [];
 	const copy = (source: string, target: string, mode: number) => {
@@ -146,16 +117,8 @@ function collect(context: Context, tree: string, bundle: string): Collected {
 		...chosen.programs.map((path) => join(tree, "usr", path)),
 		...chosen.modules.map((name) => join(tree, MULTIARCH, "qemu", name)),
 	];
-	const libraries = findLibraries(folders, roots, chosen.stubs);
-	for (const library of libraries) copy(library.path, `${library.folder}/${library.name}`, 0);
-	const users = [...roots, ...libraries.filter(({ name }) => !chosen.stubs.includes(name)).map(({ path }) => path)];
-	const relative = (path: string) => realpathSync(path).slice(tree.length + 1);
-	const stubs = chosen.stubs.map((name) => {
-		const library = libraries.find((each) => each.name === name);
-		if (library === undefined) throw new Fault(`the QEMU bundle has no ${name} to be replaced by a stub`);
-		return { ...library, path: relative(library.path) };
-	});
-	return { sources: sources.map((path) => path.slice(tree.length)), users: users.map(relative), stubs };
+	for (const library of findLibraries(folders, roots)) copy(library.path, `${library.folder}/${library.name}`, 0);
+	return sources.map((path) => path.slice(tree.length));
 }
 
 /** Puts our empty library in the place of ICU's data (vm-assets/qemu/icudata-stub.c says why). */
@@ -169,20 +132,6 @@ async function emptyIcuData(context: Context, tools: Step, { dir, log }: Work): 
 	const mounts = [
 		{ from: folder, as: "lib" },
 		{ from: join(context.repo, RECIPE), as: "recipe" },
-	];
-	await inTree({ tree: toolsTree(tools), argv, mounts }, { log });
-}
-
-/** The library that makes QEMU's window ours (vm-assets/qemu/window; src/host/qemu.ts puts it in front of the others). */
-async function compileWindowLibrary(context: Context, tools: Step, { dir, log }: Work): Promise<void> {
-	const script = [
-		"gcc -std=gnu17 -Wall -Wextra -Werror -O2 -fPIC -fvisibility=hidden -shared -s",
-		"-Wl,-z,relro,-z,now -Wl,--build-id=none -o /mnt/lib/virtualghost-window.so /mnt/recipe/*.c",
-	];
-	const argv = ["sh", "-euc", script.join(" ")];
-	const mounts = [
-		{ from: join(dir, "bundle/lib"), as: "lib" },
-		{ from: join(context.repo, RECIPE, "window"), as: "recipe" },
 	];
 	await inTree({ tree: toolsTree(tools), argv, mounts }, { log });
 }

@@ -16,8 +16,6 @@ export const linux: HostFacts = {
 	accelerators: [{ name: "kvm", usable: true, why: "/dev/kvm can be opened" }, tcg],
 	display: { x11: ":0", wayland: null },
 	gl: { version: "4.6 (Core Profile) Mesa 25.0.7", renderer: "AMD Radeon RX 6600", why: "" },
-	ipv6: true,
-	desktop: { keymap: { value: "us", why: "setxkbmap" }, scale: null },
 	kernelVsock: { usable: false, why: "/dev/vhost-vsock cannot be used" },
 };
 
@@ -42,9 +40,6 @@ export const embedded: QemuFacts = {
 	version: "11.1.3",
 	dataFolder: "/cache/qemu/share",
 	vsockDaemon: ["/cache/qemu/bin/vhost-device-vsock"],
-	passt: ["/cache/qemu/bin/passt"],
-	bwrap: ["/cache/qemu/bin/bwrap"],
-	folders: ["/cache/qemu"],
 	virgl: true,
 };
 
@@ -54,27 +49,15 @@ export const external: QemuFacts = {
 	version: "11.1.0",
 	dataFolder: null,
 	vsockDaemon: null,
-	passt: null,
-	bwrap: null,
-	folders: [],
 	virgl: true,
 };
 
-/** On Linux the images are parts of the launcher's executable. */
 export const images: ImagePaths = {
 	kernel: "/c/kernel",
 	initramfs: "/c/initramfs",
-	root: { kind: "executable", offset: 200_000_001, size: 4096 },
-	guest: { kind: "executable", offset: 200_004_097, size: 8192 },
+	root: "/c/root",
+	guest: "/c/guest",
 	drivers: null,
-	look: null,
-};
-
-/** Elsewhere, and where the executable cannot be read, they are files. */
-export const extractedImages: ImagePaths = {
-	...images,
-	root: { kind: "file", path: "/c/root" },
-	guest: { kind: "file", path: "/c/guest" },
 };
 
 export const tcpChannels: MachinePlan["channels"] = {
@@ -93,7 +76,7 @@ export function planOf(
 	flags: Record<string, string> = {},
 	run: Partial<RunFacts> = {},
 ): MachinePlan {
-	return decide(configOf(flags), host, qemu, host.platform === "linux" ? images : extractedImages, {
+	return decide(configOf(flags), host, qemu, images, {
 		headless: false,
 		instanceFolder: "/run/user/1000/virtualghost/ab12",
 		channels: inheritedChannels(),

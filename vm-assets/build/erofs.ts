@@ -21,7 +21,7 @@ export interface ErofsSpec {
 }
 
 /** mkfs.erofs' options. Release images are packed once and copied often; see vm-assets/README.md, "Compression". */
-export const RELEASE_OPTIONS = ["-zzstd,level=9", "-C262144", "-Efragments"];
+export const RELEASE_OPTIONS = ["-zzstd,level=9", "-C262144", "-Efragments,dedupe"];
 export const FAST_OPTIONS = ["-zzstd,level=3", "-C65536"];
 
 /** Sizes of block devices are counted in these. */

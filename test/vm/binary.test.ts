@@ -13,10 +13,10 @@ const BUDGET_MB: Readonly<Record<string, number>> = {
 	launcher: 113,
 	kernel: 13,
 	initramfs: 2,
-	root: 125,
-	guest: 9,
+	root: 127,
+	guest: 8,
 	agent: 1.5,
-	qemu: 27,
+	qemu: 24,
 	pciids: 0.3,
 };
 const TOTAL_MB = 280;

@@ -25,9 +25,9 @@ test-vm *filter:
 test-vfio *filter:
     bun test/run.ts vfio {{ filter }}
 
-# Measure start-up: the headless test's own seconds, five times.
-bench runs="5":
-    for i in $(seq {{ runs }}); do dist/virtualghost run --headless-test | tail -n 1; done
+# Measure starts against the bare kernel, a stock Debian and what is promised (20 minutes; `--quick`, `--peers`).
+bench *options:
+    bun test/bench/start.ts {{ options }}
 
 # dist/virtualghost for this machine.
 build *options:

@@ -21,7 +21,16 @@ const STOCK_PACKAGES = [
 	...["systemd-sysv", "systemd-timesyncd", "udev", "kmod", "dbus", "libpam-systemd", "cron", "logrotate"],
 	...["ifupdown", "dhcpcd-base", "iproute2", "iputils-ping", "netbase", "procps", "tzdata", "e2fsprogs"],
 	...["nano", "vim-tiny", "less", "bash-completion", "dbus-user-session"],
-	...["cage", "foot", "libgl1-mesa-dri", "libegl1", "libgles2", "fonts-dejavu-core", "adwaita-icon-theme"],
+	...[
+		"cage",
+		"foot",
+		"libgl1-mesa-dri",
+		"libegl1",
+		"libgles2",
+		"fontconfig",
+		"fonts-dejavu-core",
+		"adwaita-icon-theme",
+	],
 ];
 
 /** What the disk needs before there is one, in the order of loading; and the console of systemd-vmspawn. */

@@ -7,8 +7,9 @@ import { type Step, step } from "../../../vm-assets/build/cache.ts";
 import { type Context, debianArch } from "../../../vm-assets/build/context.ts";
 import { makeTree, TREE_RECIPE } from "../../../vm-assets/build/debian.ts";
 import { KERNEL, kernelStep, kernelTreeStep } from "../../../vm-assets/build/kernel.ts";
+import { run } from "../../../vm-assets/build/run.ts";
 import { toolsStep } from "../../../vm-assets/build/tools.ts";
-import { enterTree } from "../../../vm-assets/build/tree.ts";
+import { enterTree, namespaces } from "../../../vm-assets/build/tree.ts";
 import { addModules, type StartImages } from "./images.ts";
 import { Timed } from "./launcher.ts";
 
@@ -18,6 +19,8 @@ const VMSPAWN_PACKAGES = [
 	...["systemd-container", "systemd", "libsystemd-shared", "libsystemd0", "libc6"].map((name) => `${name}/forky`),
 	...["base-files", "coreutils", "dash", "mount", "ovmf", "virtiofsd", "seabios", ...QEMU],
 ];
+/** Nothing is configured in that tree, its base files least of all. */
+const MOUNT_POINTS = ["dev", "mnt", "proc", "run", "sys", "tmp", "var/tmp"];
 const VNG_PACKAGES = ["virtme-ng", "busybox-static", "virtiofsd", "seabios", "procps", "iproute2", "udev", ...QEMU];
 /** As our own guests have it here. */
 const [VCPUS, MEMORY_MIB] = [2, 4096] as const;
@@ -37,11 +40,13 @@ export async function preparePeers(context: Context, images: StartImages): Promi
 		name: "bench-vmspawn-tree",
 		title: "systemd-vmspawn, for comparison",
 		recipe: TREE_RECIPE,
-		parameters: VMSPAWN_PACKAGES,
+		parameters: [VMSPAWN_PACKAGES, MOUNT_POINTS],
 		make: async ({ dir, log, detail }) => {
 			const arch = debianArch(context.arch);
 			const extraSuites = ["backports", "forky"] as const;
 			await makeTree({ variant: "extract", packages: VMSPAWN_PACKAGES, arch, extraSuites }, dir, log, detail);
+			const folders = MOUNT_POINTS.map((name) => join(dir, "tree", name));
+			await run([...namespaces(), "mkdir", "-p", ...folders], { log });
 		},
 	});
 	const vng = await vngStep(context, tools);
@@ -87,15 +92,9 @@ async function outputOf(tree: string, argv: readonly string[], { images, kernel 
 /** The stock system, asked as systemd lets itself be asked for one command (systemd-run-generator(8)). */
 export function vmspawn(peers: Peers): Promise<number> {
 	const argv = [
-		...[
-			"systemd-vmspawn",
-			"--kvm=no",
-			"--tpm=no",
-			"--vsock=no",
-			"--secure-boot=no",
-			"--register=no",
-			"--console=read-only",
-		],
+		...["systemd-vmspawn", "--kvm=no", "--tpm=no", "--vsock=no", "--register=no", "--keep-unit"],
+		// The quickest that it has: UEFI alone takes longer than our whole start.
+		...["--firmware=none", "--console=read-only", "--pass-ssh-key=no", "--notify-ready=no"],
 		...[`--cpus=${VCPUS}`, `--ram=${MEMORY_MIB}M`, "--linux=/mnt/kernel/kernel", "--initrd=/mnt/images/stock"],
 		...["--image=/mnt/images/stock.erofs", "quiet", "loglevel=3", "systemd.run=/usr/local/bin/bench-command"],
 	];
@@ -105,7 +104,7 @@ export function vmspawn(peers: Peers): Promise<number> {
 /** Its own way of running a command in the system that it is installed in. */
 export function vng(peers: Peers): Promise<number> {
 	const command = "echo bench-output: $(uname -r)";
-	const run = `vng --run /mnt/kernel/kernel --disable-kvm --cpus ${VCPUS} --memory ${MEMORY_MIB}M -- '${command}'`;
+	const line = `vng --run /mnt/kernel/kernel --disable-kvm --cpus ${VCPUS} --memory ${MEMORY_MIB}M -- '${command}'`;
 	// It insists on a terminal.
-	return outputOf(peers.vng, ["script", "--quiet", "--return", "--command", run, "/dev/null"], peers);
+	return outputOf(peers.vng, ["script", "--quiet", "--return", "--command", line, "/dev/null"], peers);
 }

@@ -1,7 +1,7 @@
 /**
  * How long a start takes, everything in one run on one machine:
  *
- *     bun test/bench/start.ts [--rounds N] [--quick] [--peers] [--only ROW,ROW] [--json FILE]
+ *     bun test/bench/start.ts [--rounds N] [--quick] [--peers] [--only ROWS] [--json FILE]
  *
  * It takes dist/virtualghost as it was built, Xvfb with openbox, and software emulation (TCG) for every row. The rows are taken in turns, so that
  * what else the machine does meets all of them. Ends with 1 where a promise is broken or a row failed. `--quick` is one round, for development.
@@ -58,7 +58,7 @@ const { values } = parseArgs({
 });
 const rounds = values.quick ? 1 : Number(values.rounds ?? ROUNDS);
 if (!Number.isInteger(rounds) || rounds < 1) {
-	console.error("usage: bun test/bench/start.ts [--rounds N] [--quick] [--peers] [--only ROW,ROW] [--json FILE]");
+	console.error("usage: bun test/bench/start.ts [--rounds N] [--quick] [--peers] [--only ROWS] [--json FILE]");
 	process.exit(2);
 }
 
@@ -69,8 +69,24 @@ const note = (row: Row | MemoryRow, value: number) => {
 };
 
 /** Row groups in the order of a round. */
-type Group = "floor" | "stock" | "cold" | "first" | "warm" | "virgl" | "cold-true" | "warm-true" | "peers" | "memory";
+const GROUPS = [
+	"floor",
+	"stock",
+	"cold",
+	"first",
+	"warm",
+	"virgl",
+	"cold-true",
+	"warm-true",
+	"peers",
+	"memory",
+] as const;
+type Group = (typeof GROUPS)[number];
 const only = values.only?.split(",");
+if (only?.some((name) => !GROUPS.includes(name as Group))) {
+	console.error(`--only takes ${GROUPS.join(",")}`);
+	process.exit(2);
+}
 const isWanted = (group: Group) => only === undefined || only.includes(group);
 
 /** One row of one round. A failure is noted and the rest goes on: who comes back after half an hour wants the other figures. */
@@ -94,7 +110,7 @@ async function takeWindow(group: WindowGroup, sandbox: Sandbox, screen: Screen, 
 	await take(group, ROWS[`${group}-live`], async () => {
 		const moments: WindowMoments = await startWindow(sandbox, screen, start);
 		for (const moment of ["agent", "drawn", "live"] as const) note(`${group}-${moment}`, moments[moment]);
-		if (group === "cold" || group === "warm") note(`launcher-${group}`, moments.launcher.resident);
+		if (group !== "virgl") note(`launcher-${group}`, moments.launcher.resident);
 		const { agent, drawn, live } = moments;
 		return `agent ${agent.toFixed(2)}, drawn ${drawn.toFixed(2)}, live ${live.toFixed(2)}`;
 	});
@@ -163,8 +179,13 @@ async function main(): Promise<void> {
 	const peers = values.peers ? await preparePeers(benchContext(), images) : null;
 	await using screen = await Screen.start();
 	using sandbox = new Sandbox();
-	console.error("making snapshots");
-	await prewarm(sandbox, screen);
+	const wanted = [
+		...(isWanted("warm") ? (["software"] as const) : []),
+		...(isWanted("virgl") ? (["virgl"] as const) : []),
+		...(isWanted("warm-true") || isWanted("memory") ? (["none"] as const) : []),
+	];
+	console.error(`making snapshots: ${wanted.join(", ") || "none"}`);
+	await prewarm(sandbox, screen, wanted);
 	const bare = await bareMachine(sandbox, screen);
 	const peerRounds = Math.min(rounds, PEER_ROUNDS);
 	for (let i = 1; i <= rounds; i++) {

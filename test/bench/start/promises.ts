@@ -29,6 +29,7 @@ export type Row = keyof typeof ROWS;
 /** In MiB. */
 export const MEMORY_ROWS = {
 	"launcher-cold": "launcher, resident, cold window",
+	"launcher-first": "launcher, resident, first run ever (it has extracted everything)",
 	"launcher-warm": "launcher, resident, warm window",
 	"launcher-idle": "launcher, resident, `run --detach`",
 	"launcher-own": "launcher, its own pages only, `run --detach`",
@@ -66,6 +67,7 @@ const KEPT_MIB_MAX = 256;
 
 export const MEMORY_PROMISES: readonly Promised[] = [
 	memory("launcher of a cold window, MiB", "launcher-cold", 80),
+	memory("launcher of a first run, MiB", "launcher-first", 80),
 	memory("launcher of a warm window, MiB", "launcher-warm", 80),
 	memory("launcher in the background, MiB", "launcher-idle", 80),
 	memory("of 1 GiB that the guest freed, kept by QEMU, MiB", "qemu-kept", KEPT_MIB_MAX),

@@ -25,6 +25,10 @@ test-vm *filter:
 test-vfio *filter:
     bun test/run.ts vfio {{ filter }}
 
+# Feed the launcher spoilt input for as long as you like: so many seconds for each property (CI tries each a few hundred times).
+fuzz seconds="600" *filter:
+    FUZZ_SECONDS={{ seconds }} bun test test/unit/fuzz {{ filter }}
+
 # Measure starts against the bare kernel, a stock Debian and what is promised (20 minutes; `--quick`, `--peers`).
 bench *options:
     bun test/bench/start.ts {{ options }}

@@ -28,6 +28,9 @@ const TEST_PACKAGES = {
 	"openssh-sftp-server": "/usr/lib/openssh/sftp-server",
 	// xmessage, for the error dialog.
 	"x11-utils": "/usr/bin/xmessage",
+	// Fonts of the host's, for those that are handed over and those that are not.
+	fontconfig: "/usr/bin/fc-list",
+	"fonts-dejavu-core": "/usr/share/fonts/truetype/dejavu/DejaVuSansMono.ttf",
 	// The host's side of OpenGL: never part of the QEMU bundle.
 	"libgl1-mesa-dri": "/usr/lib/x86_64-linux-gnu/dri/swrast_dri.so",
 	libegl1: "/usr/lib/x86_64-linux-gnu/libEGL.so.1",

@@ -1,10 +1,10 @@
 /** virtualghost-agent: the guest's SSH server on vsock or the control card, and the reporter of what happens in the guest. */
 import type { Server } from "node:net";
 import packageJson from "../package.json" with { type: "json" };
-import { agentEvent } from "../src/wire/events.ts";
+import { agentEvent, HEARTBEAT_MS } from "../src/wire/events.ts";
 import { AGENT_VSOCK_PORT } from "../src/wire/names.ts";
 import { readCredentials } from "./credentials.ts";
-import { SessionWatch, sendEvent } from "./events.ts";
+import { SessionWatch, sendEvent, sendHeartbeat } from "./events.ts";
 import { receiveIdentity, waitsForIdentity } from "./identity.ts";
 import { createAgentServer } from "./server.ts";
 import { hasControlCard, listenControlCard } from "./tcp.ts";
@@ -31,6 +31,7 @@ async function main(): Promise<void> {
 	// Until somebody comes: a line that went out before the host had connected its end is lost.
 	const again = setInterval(() => sendEvent(agentEvent(packageJson.version)), ANNOUNCE_AGAIN_MS);
 	server.once("connection", () => clearInterval(again));
+	setInterval(sendHeartbeat, HEARTBEAT_MS);
 	process.on("SIGTERM", () => {
 		watch.check();
 		process.exit(0);

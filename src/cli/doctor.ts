@@ -6,12 +6,13 @@ import { isAtLeast } from "../plan/facts.ts";
 import { recallBroken } from "../vm/host-memory.ts";
 import { listSnapshots } from "../vm/snapshot/store.ts";
 import { type Context, loadContextConfig } from "./context.ts";
+import { explainTerminal } from "./doctor-terminal.ts";
 import { findRoutes } from "./gpu-routes.ts";
 import { chooseQemu, keyOfHost } from "./open-run.ts";
 import { print } from "./output.ts";
 import { stripControls } from "./terminal-text.ts";
 
-interface Finding {
+export interface Finding {
 	readonly topic: string;
 	/** `ok`; `slow` or `no` say that something better is possible or missing. */
 	readonly verdict: "ok" | "slow" | "no";
@@ -27,16 +28,18 @@ export function doctor(context: Context, flags: { json: boolean }): number {
 	const qemu = chooseQemu(config, context, host).facts;
 	const broken = recallBroken(context.directories.state, "accelerator", keyOfHost(context, config, qemu.version));
 	const snapshots = snapshotFinding(context, config.snapshot.diskMiB);
-	const findings = [qemuFinding(qemu), ...accelerators(host, broken), control(host, qemu), snapshots];
+	const terminal = explainTerminal(context, config);
+	const findings = [qemuFinding(qemu), ...accelerators(host, broken), control(host, qemu), snapshots, terminal.finding];
 	const graphics = findRoutes(context);
 	if (flags.json) {
-		print(`${JSON.stringify({ findings, graphics }, null, 2)}\n`);
+		print(`${JSON.stringify({ findings, graphics, ghostty: terminal.ghostty }, null, 2)}\n`);
 		return EXIT.ok;
 	}
 	const lines = findings.map(({ topic, verdict, text }) => `${topic.padEnd(12)} ${verdict.padEnd(9)} ${text}`);
 	for (const { name, verdict, why, unlock } of graphics.routes) {
 		lines.push(`${`gpu ${name}`.padEnd(12)} ${verdict.padEnd(9)} ${why}${unlock === null ? "" : `; try: ${unlock}`}`);
 	}
+	lines.push(...terminal.lines);
 	print(stripControls(`${lines.join("\n")}\n`));
 	return EXIT.ok;
 }

@@ -8,6 +8,7 @@ import { decide, inheritedChannels } from "../plan/decide.ts";
 import type { Channel, MachinePlan } from "../plan/machine-plan.ts";
 import { recallFallback } from "../vm/boot.ts";
 import { credentialPaths } from "../vm/credentials.ts";
+import type { Look } from "../vm/look.ts";
 import type { Context } from "./context.ts";
 import { findHost } from "./host.ts";
 import { chooseQemu, imagePaths, keyOfHost } from "./open-run.ts";
@@ -20,6 +21,7 @@ const INSTANCE_PLACEHOLDER = "00000000";
 export function dryRun(
 	context: Context,
 	config: Config,
+	look: Look | null,
 	flags: { json: boolean; headless: boolean; force: boolean },
 ): number {
 	const facts = gatherHostFacts(context.env);
@@ -31,7 +33,7 @@ export function dryRun(
 	if (!seesDisplay && !flags.headless && config.display.backend === "auto") {
 		printError("virtualghost: no display here; this is the command line without a window\n");
 	}
-	const plan = decide(config, host, qemu.facts, imagePaths(config, context), {
+	const plan = decide(config, host, qemu.facts, imagePaths(config, context, look), {
 		headless,
 		fallback: recallFallback({
 			config,

@@ -14,7 +14,10 @@ export function list(context: Context, flags: { json: boolean }): number {
 	else if (records.length === 0) print("no machine is running\n");
 	else
 		print(
-			table([["NAME", "STATE", "SINCE", "CPUS", "MEMORY", "ACCEL", "GPU", "WINDOW", "PORTS"], ...records.map(row)]),
+			table([
+				["NAME", "STATE", "SINCE", "CPUS", "MEMORY", "ACCEL", "GPU", "WINDOW", "NETWORK", "PORTS"],
+				...records.map(row),
+			]),
 		);
 	return EXIT.ok;
 }
@@ -35,6 +38,7 @@ function row({ name, stage, startedAt, machine, published }: InstanceRecord): st
 		machine?.accelerator ?? "-",
 		machine?.gpu ?? "-",
 		machine?.display ?? "-",
+		machine?.network ?? "-",
 		published.join(", ") || "-",
 	];
 }

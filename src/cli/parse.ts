@@ -142,6 +142,13 @@ const VERBS: readonly Verb[] = [
 		run: async (_context, flags) => (await import("./gl-probe.ts")).glProbe(flags),
 	},
 	{
+		// For the launcher itself: see vm/network.ts.
+		usage: "net-filter <order>",
+		does: false,
+		options: (parser) => parser.positional("order", { type: "string", demandOption: true }),
+		run: async (_context, flags) => (await import("./net-filter.ts")).netFilter(flags),
+	},
+	{
 		usage: "gpu-helper [words..]",
 		does: false,
 		options: options.gpuHelperOptions,
@@ -209,7 +216,12 @@ export function createParser(
 		.recommendCommands()
 		.exitProcess(false)
 		.fail((message, error) => {
-			throw error ?? new Fault(message, { fix: "virtualghost --help shows what there is", exitCode: EXIT.usage });
+			// yargs' own errors, such as that of a flag without its value, are words for the user too.
+			if (error && error.name !== "YError") throw error;
+			throw new Fault(message || error.message, {
+				fix: "virtualghost --help shows what there is",
+				exitCode: EXIT.usage,
+			});
 		});
 }
 

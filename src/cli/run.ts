@@ -20,11 +20,15 @@ import { attachCommand, openCommand } from "./exec.ts";
 import { asLauncher, type CommandFlags, guestCommandLine } from "./guest-command.ts";
 import { headlessTest } from "./headless-test.ts";
 import { findHost } from "./host.ts";
+import { findLook } from "./look.ts";
 import { checkOwnImages, chooseQemu, imagePaths, type OpenRun, openRun, type RunWishes } from "./open-run.ts";
 import { takeCard } from "./passthrough.ts";
 import { createReport, type Report } from "./report.ts";
 import { type Serving, serve } from "./serve.ts";
 import { makeInBackground } from "./snapshots.ts";
+
+/** For a QEMU whose guest's connection has just broken to be gone. */
+const ENDING_MS = 1_000;
 
 export interface RunFlags extends CommandFlags, Readonly<Record<string, unknown>> {
 	readonly headlessTest: boolean;
@@ -48,16 +52,20 @@ export async function run(context: Context, flags: RunFlags): Promise<number> {
 	const headless = flags.headlessTest || (!isWindowWanted(loaded) && isScripted(flags));
 	const config = effectiveConfig(loaded, flags);
 	checkCardFlags(config, flags);
-	if (flags.dryRun) return dryRun(context, config, { json: flags.json, headless, force: flags.force });
+	const terminal = findLook(context, config);
+	if (flags.dryRun)
+		return dryRun(context, config, terminal?.look ?? null, { json: flags.json, headless, force: flags.force });
 	const announce = flags.detach ? detachedAnnouncer(context.env) : null;
 	const host = findHost(context, config, headless);
 	checkBeforeWork(context, config, host, headless);
 	if (flags.detach && announce === null) return await detach(process.argv.slice(2), context.env);
 	const report = createReport(context);
+	for (const line of terminal?.details ?? []) report.detail(line);
+	const look = terminal?.look ?? null;
 	const card = isPassthrough(config) ? config.gpu.mode : null;
 	await tendLeftovers({ env: context.env, warn: (text) => report.warn(text), except: card });
-	if (flags.headlessTest) return await headlessTest(context, config, host, report, flags);
-	const wishes: RunWishes = { config, host, headless, name: flags.name, cold: flags.cold };
+	if (flags.headlessTest) return await headlessTest(context, { config, host, look }, report, flags);
+	const wishes: RunWishes = { config, host, headless, name: flags.name, cold: flags.cold, look };
 	if (flags.command.length > 0) {
 		return await asLauncher(() => runCommand(context, wishes, report, flags));
 	}
@@ -75,9 +83,11 @@ function isWindowWanted({ config, origins }: LoadedConfig): boolean {
 	return origins["display.backend"].origin !== "default" && config.display.backend !== "none";
 }
 
-/** A machine for one command needs no screen; without one it is up sooner. */
+/** A machine for one command needs no screen; without one it is up sooner. A look for one run is not worth a snapshot. */
 function effectiveConfig(loaded: LoadedConfig, flags: RunFlags): Config {
-	const { config, origins } = loaded;
+	const { origins } = loaded;
+	const forOneRun = (["terminal.theme", "terminal.font-size"] as const).some((key) => origins[key].origin === "flag");
+	const config = forOneRun ? { ...loaded.config, snapshot: { ...loaded.config.snapshot, auto: false } } : loaded.config;
 	if (flags.command.length === 0 || isWindowWanted(loaded)) return config;
 	return origins["gpu.mode"].origin === "default" ? { ...config, gpu: { ...config.gpu, mode: "none" } } : config;
 }
@@ -116,7 +126,7 @@ function checkCardFlags(config: Config, flags: RunFlags): void {
 /** Finds what cannot work before anything is extracted or started. */
 function checkBeforeWork(context: Context, config: Config, host: HostFacts, headless: boolean): void {
 	checkOwnImages(config);
-	decide(config, host, chooseQemu(config, context, host).facts, imagePaths(config, context), {
+	decide(config, host, chooseQemu(config, context, host).facts, imagePaths(config, context, null), {
 		headless,
 		instanceFolder: context.directories.runtime,
 		channels: inheritedChannels(),
@@ -176,7 +186,9 @@ async function runCommand(context: Context, wishes: RunWishes, report: Report, f
 	// From here on the first Ctrl+C is the command's; `virtualghost stop` is not.
 	const asked = rejectOn(interrupts.asked).catch(() => EXIT.terminated);
 	const code = await Promise.race([attachCommand(channel, flags), asked]);
-	if (code === EXIT_LOST && !machine.child.running && !serving.forced) await judge(opened);
+	// The connection may break a moment before QEMU is gone.
+	const gone = code === EXIT_LOST && (await machine.child.exitsWithin(ENDING_MS));
+	if (gone && !serving.forced) await judge(opened);
 	// Nothing in it outlives the command: there is nothing to shut down in order.
 	await machine.qmp.execute("quit").catch(() => {});
 	await machine.ended;

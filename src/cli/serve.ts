@@ -2,6 +2,7 @@
 import { writeFileSync } from "node:fs";
 import { Fault } from "../errors.ts";
 import type { Interrupts } from "../interrupts.ts";
+import { networkLabel } from "../plan/network.ts";
 import type { GuestSession } from "../ssh/client.ts";
 import { type Command, serveCommands } from "../vm/command-socket.ts";
 import { describeForward, openForward, parseForward } from "../vm/forwards.ts";
@@ -65,7 +66,9 @@ export async function serve(
 	};
 	scope.use(await serveCommands(instance.folder, handle));
 	const { accelerator, gpu, display, vcpus, memoryMiB, control } = machine.plan;
-	instance.update({ stage: "booting", machine: { accelerator, gpu, display, vcpus, memoryMiB }, control, published });
+	const network = networkLabel(machine.plan);
+	const shown = { accelerator, gpu, display, vcpus, memoryMiB, network };
+	instance.update({ stage: "booting", machine: shown, control, published });
 	const moved = scope.move();
 	return {
 		isUp: () => {

@@ -10,8 +10,11 @@ import {
 	integerOrAuto,
 	memory,
 	memoryOrAuto,
+	nameOrPath,
+	networkRules,
 	path,
 	type ValueKind,
+	wordOrPath,
 } from "./kinds.ts";
 
 /** Less does not bring up systemd, the compositor and a terminal. */
@@ -161,6 +164,101 @@ const WINDOW_KEYS = [
 	}),
 ] as const;
 
+/** Smallest and largest font in points. */
+const FONT_SIZE = { min: 4, max: 144 } as const;
+
+const TERMINAL_KEYS = [
+	row(wordOrPath(["auto", "none"]), {
+		section: "terminal",
+		name: "ghostty-config",
+		field: "ghosttyConfig",
+		default: "auto",
+		defaultDoc: "auto (this host's Ghostty configuration, if there is one)",
+		doc: "Ghostty configuration whose looks and keys the terminal gets",
+		detail: "What runs, reads or types something is left out: docs/ghostty-config.md",
+		env: "VIRTUALGHOST_GHOSTTY_CONFIG",
+		flag: "ghostty-config",
+	}),
+	row(nameOrPath(), {
+		section: "terminal",
+		name: "theme",
+		field: "theme",
+		default: null,
+		defaultDoc: "that of the Ghostty configuration",
+		doc: "Theme of the terminal, over the colours of its configuration",
+		detail: "A theme of this host's Ghostty by name, or a file with colours in Ghostty's words.",
+		example: '"~/themes/paper"',
+		env: "VIRTUALGHOST_THEME",
+		flag: "theme",
+	}),
+	row(integer({ ...FONT_SIZE, unit: "points", placeholder: "points" }), {
+		section: "terminal",
+		name: "font-size",
+		field: "fontSize",
+		default: null,
+		defaultDoc: "that of the Ghostty configuration",
+		doc: "Size of the terminal's font",
+		example: "14",
+		env: "VIRTUALGHOST_FONT_SIZE",
+		flag: "font-size",
+	}),
+	row(boolean(), {
+		section: "terminal",
+		name: "host-fonts",
+		field: "hostFonts",
+		default: true,
+		doc: "Hand over your own font files that the Ghostty configuration names",
+		env: "VIRTUALGHOST_HOST_FONTS",
+		flag: "host-fonts",
+	}),
+	row(choice(["off", "background"]), {
+		section: "terminal",
+		name: "trust-colours",
+		field: "trustColours",
+		default: "off",
+		doc: "Tint the terminal's background by what the machine may reach",
+		detail: "Green: nothing. Amber: the internet. Red: this host.",
+		env: "VIRTUALGHOST_TRUST_COLOURS",
+		flag: "trust-colours",
+	}),
+] as const;
+
+const NETWORK_KEYS = [
+	row(choice(["none", "internet", "host"]), {
+		section: "network",
+		name: "mode",
+		field: "mode",
+		default: "internet",
+		doc: "What the guest reaches: nothing, the public internet, or all that this host reaches",
+		detail:
+			"internet: not this host, not its networks, no private address. host: this host's 127.0.0.1 too, as 10.0.2.2.",
+		env: "VIRTUALGHOST_NETWORK",
+		flag: "network",
+	}),
+	row(networkRules(), {
+		section: "network",
+		name: "allow",
+		field: "allow",
+		default: null,
+		doc: "What the guest may reach besides; repeatable",
+		detail: "127.0.0.1:8080 is this host's, which the guest reaches as 10.0.2.2:8080. The most specific rule counts.",
+		example: '["192.168.1.10:445", "127.0.0.1:8080"]',
+		env: "VIRTUALGHOST_ALLOW",
+		flag: "allow",
+	}),
+	row(networkRules(), {
+		section: "network",
+		name: "deny",
+		field: "deny",
+		default: null,
+		doc: "What the guest may not reach; repeatable",
+		detail: "0.0.0.0/0 and ::/0 deny everything that no rule for less allows. Names are looked up once, at the start.",
+		example: '["203.0.113.0/24"]',
+		env: "VIRTUALGHOST_DENY",
+		flag: "deny",
+	}),
+] as const;
+
 const SNAPSHOT_KEYS = [
 	row(boolean(), {
 		section: "snapshot",
@@ -216,10 +314,27 @@ const HOST_KEYS = [
 		env: "VIRTUALGHOST_BOOT_TIMEOUT",
 		flag: "boot-timeout",
 	}),
+	row(integer({ min: 0, max: 3600, unit: "seconds", placeholder: "seconds" }), {
+		section: "timeouts",
+		name: "hung",
+		field: "hungSeconds",
+		default: 30,
+		doc: "Seconds after which a guest without any sign of life is ended; 0 never does",
+		detail: "Below 15 there is hardly time to ask. A machine that is paused or suspended is left alone.",
+		env: "VIRTUALGHOST_HUNG_TIMEOUT",
+		flag: "hung-timeout",
+	}),
 ] as const;
 
 /** In the order of the example file and of `--help`. Keys of one section stand together. */
-export const CONFIG_KEYS = [...VM_KEYS, ...WINDOW_KEYS, ...SNAPSHOT_KEYS, ...HOST_KEYS] as const;
+export const CONFIG_KEYS = [
+	...VM_KEYS,
+	...WINDOW_KEYS,
+	...TERMINAL_KEYS,
+	...NETWORK_KEYS,
+	...SNAPSHOT_KEYS,
+	...HOST_KEYS,
+] as const;
 
 type AnyRow = (typeof CONFIG_KEYS)[number];
 

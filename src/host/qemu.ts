@@ -46,6 +46,7 @@ export function embeddedQemu(folder: string, bundle: BundleVersions): FoundQemu 
 			version: bundle.version,
 			dataFolder: join(folder, "share"),
 			vsockDaemon: start("vhost-device-vsock"),
+			passt: start("passt"),
 			virgl: true,
 		},
 		env: { ...bundleEnvironment(folder), QEMU_MODULE_DIR: join(folder, "modules") },
@@ -97,7 +98,8 @@ export function externalQemu(wish: string | null, arch: Arch): FoundQemu {
 			command: [path],
 			version,
 			dataFolder: null,
-			vsockDaemon: findVsockDaemon(),
+			vsockDaemon: findHelper("vhost-device-vsock"),
+			passt: findHelper("passt"),
 			virgl: hasDevice(path, "virtio-gpu-gl-pci"),
 		},
 		env: {},
@@ -137,7 +139,7 @@ function findInSystem(name: string): string | null {
 	return places.find((path) => existsSync(path)) ?? null;
 }
 
-function findVsockDaemon(): string[] | null {
-	const path = process.platform === "linux" ? Bun.which("vhost-device-vsock") : null;
+function findHelper(name: string): string[] | null {
+	const path = process.platform === "linux" ? Bun.which(name) : null;
 	return path ? [path] : null;
 }

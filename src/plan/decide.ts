@@ -6,6 +6,7 @@ import type { Accelerator, HostFacts, ImagePaths, QemuFacts } from "./facts.ts";
 import { isAtLeast } from "./facts.ts";
 import { decideGpu, isPassthrough } from "./gpu.ts";
 import type { Channel, Control, Display, Gpu, MachinePlan } from "./machine-plan.ts";
+import { decideNetwork, networkLabel } from "./network.ts";
 import type { SnapshotUse } from "./snapshot.ts";
 
 /** What only this run knows. */
@@ -22,6 +23,8 @@ export interface RunFacts {
 	readonly credentialFiles: readonly string[];
 	/** A port on 127.0.0.1 that was free a moment ago, for QEMU to listen on; without it QEMU takes any. */
 	readonly controlPort?: number;
+	/** Of the guest's network card: drawn for each machine. */
+	readonly networkMac?: string;
 	/** How many vsock context ids were somebody else's already; another number gives another id. */
 	readonly contextIdsTaken?: number;
 }
@@ -47,6 +50,8 @@ export function decide(
 	if (memoryMiB > host.memoryMiB) {
 		reasons.push(`memory: ${memoryMiB} MiB is more than the ${host.memoryMiB} MiB of this host; it may run out`);
 	}
+	const network = decideNetwork(config, host, qemu);
+	reasons.push(`network: ${networkLabel({ network })}${network.kind === "closed" ? ` (${network.why})` : ""}`);
 	return {
 		platform: host.platform,
 		arch: host.arch,
@@ -62,6 +67,9 @@ export function decide(
 		gpuFallback: gpu === "virgl" && config.gpu.mode === "auto",
 		display,
 		control: decideControl(config, host, qemu, run, reasons),
+		network,
+		networkMac: run.networkMac ?? NETWORK_MAC,
+		networkFd: NETWORK_FD,
 		channels: run.channels,
 		images,
 		credentialFiles: run.credentialFiles,
@@ -191,6 +199,11 @@ function guestCid(instanceFolder: string, taken: number): number {
 	for (const char of instanceFolder) hash = (Math.imul(hash, 31) + char.charCodeAt(0)) >>> 0;
 	return FIRST_GUEST_CID + (hash % 0x3fff_fff0);
 }
+
+/** Behind the three channels. */
+const NETWORK_FD = 6;
+/** In QEMU's own range, like the control card's. */
+const NETWORK_MAC = "52:54:00:76:68:01";
 
 /** Three inherited sockets on descriptors 3, 4 and 5, in the order in which `vm/process.ts` opens them. */
 export function inheritedChannels(): MachinePlan["channels"] {

@@ -52,6 +52,8 @@ export interface QemuFacts {
 	readonly dataFolder: string | null;
 	/** How vhost-device-vsock is started, or null where there is none. */
 	readonly vsockDaemon: readonly string[] | null;
+	/** How passt is started, or null where there is none. */
+	readonly passt: readonly string[] | null;
 	/** Whether it has virtio-gpu-gl-pci. */
 	readonly virgl: boolean;
 }
@@ -71,6 +73,8 @@ export interface ImagePaths {
 	readonly guest: string;
 	/** The driver pack, or null without one. */
 	readonly drivers: string | null;
+	/** The terminal's look, a tar archive; null for the image's own. */
+	readonly look: string | null;
 }
 
 /** `[major, minor, patch]` of "11.1.3"; missing parts count as 0. */

@@ -1,6 +1,7 @@
 /** The machine as decided, before it is a command line. Plain data: the same value is shown by `--dry-run --json`. */
 
 import type { Accelerator, Arch, ImagePaths, Platform } from "./facts.ts";
+import type { Network } from "./network.ts";
 import type { SnapshotUse } from "./snapshot.ts";
 
 /** `vfio`: a card of the host's, handed to the guest. */
@@ -42,6 +43,11 @@ export interface MachinePlan {
 	readonly gpuFallback: boolean;
 	readonly display: Display;
 	readonly control: Control;
+	readonly network: Network;
+	/** Of the guest's network card. */
+	readonly networkMac: string;
+	/** Where QEMU finds the socket of a filtered network. */
+	readonly networkFd: number;
 	readonly channels: { readonly qmp: Channel; readonly serial: Channel; readonly events: Channel };
 	readonly images: ImagePaths;
 	/** Files that hold one SMBIOS type 11 string each. */

@@ -178,7 +178,7 @@ export class GuestSession implements Disposable {
 			for (const each of requests) channel.write(`${JSON.stringify(each)}\n`);
 			let last: ControlReply | undefined;
 			for (const line of await readLines(channel, requests.length)) {
-				last = controlReplySchema.parse(JSON.parse(line));
+				last = parseReply(line);
 				if (!last.ok) throw new Fault("The guest's agent refused a request", { why: last.error });
 			}
 			if (!last?.ok) throw new Fault("The guest's agent gave no answer");
@@ -209,6 +209,14 @@ export class GuestSession implements Disposable {
 	[Symbol.dispose](): void {
 		this.#client.end();
 		setTimeout(() => this.#transport.destroy(), GOODBYE_MS).unref();
+	}
+}
+
+function parseReply(line: string): ControlReply {
+	try {
+		return controlReplySchema.parse(JSON.parse(line));
+	} catch (error) {
+		throw new Fault("The guest's agent gave an answer that is none", { cause: error });
 	}
 }
 

@@ -1,6 +1,8 @@
 /** Brings a machine to life: tries what the plan says, and steps down where the host cannot do it. */
+import { randomBytes } from "node:crypto";
 import type { Config } from "../config/schema.ts";
 import { Fault } from "../errors.ts";
+import type { PolicyText } from "../filter/policy.ts";
 import { childEnvironment } from "../host/child-environment.ts";
 import type { FoundQemu } from "../host/qemu.ts";
 import { rejectOn } from "../interrupts.ts";
@@ -29,6 +31,8 @@ export interface BootRequest {
 	/** PCI functions of the host's that the guest gets. */
 	readonly passthrough?: readonly string[];
 	readonly env: Readonly<Record<string, string | undefined>>;
+	/** What the guest may reach. */
+	readonly policy: PolicyText | null;
 	/** State folder, and the key under which a broken accelerator is remembered. */
 	readonly state: string;
 	readonly hostKey: string;
@@ -58,6 +62,7 @@ export async function boot(request: BootRequest): Promise<Machine> {
 			channels: channels.planned,
 			credentialFiles: request.credentials.files,
 			contextIdsTaken: taken["context-id"],
+			networkMac: randomMac(),
 		});
 		for (const why of plan.reasons) request.report.detail(why);
 		const machine = await Machine.start({
@@ -67,7 +72,9 @@ export async function boot(request: BootRequest): Promise<Machine> {
 			instance: request.instance,
 			logs: request.logs,
 			keys: request.credentials.keys,
+			policy: request.policy,
 			channels: channels.source,
+			hungMs: request.config.timeouts.hungSeconds * 1000,
 		});
 		const failure = await firstSignOfLife(machine, silenceMs(plan, request.config), request.signal);
 		// Closed by the user before it had started: the caller sees that it has ended.
@@ -105,6 +112,9 @@ interface Broken {
 export function settle(request: BootRequest, machine: Machine, broken: readonly Broken[]): void {
 	for (const each of broken) remember(request, each);
 	tellLimits(machine.plan, request.report);
+	void machine.network.then((why) => {
+		if (why !== null && machine.child.running) tellNoNetwork(request, why);
+	});
 	let judged = false;
 	machine.guest.onGraphics = (graphics) => {
 		// Once is enough, and a guest may say anything as often as it likes.
@@ -112,6 +122,16 @@ export function settle(request: BootRequest, machine: Machine, broken: readonly 
 		judged = graphics.steppedDown !== null && machine.plan.gpuFallback;
 		if (judged || graphics.steppedDown === null) judgeGraphics(request, machine.plan, graphics);
 	};
+}
+
+function tellNoNetwork({ report, logs }: BootRequest, why: string): void {
+	report.warn(`the guest has no network (${why})`);
+	logs.note(`no network: ${why}`);
+}
+
+/** In QEMU's own range. */
+export function randomMac(): string {
+	return ["52", "54", "00", ...(randomBytes(3).toString("hex").match(/../g) ?? [])].join(":");
 }
 
 function remember(request: BootRequest, { topic, what, why }: Broken): void {

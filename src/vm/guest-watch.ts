@@ -27,6 +27,8 @@ export class GuestWatch {
 	onGraphics: (graphics: Graphics) => void = () => {};
 	/** Called each time the agent says that it does not know who it is. */
 	onWaiting: () => void = () => {};
+	/** Called with each heartbeat of the agent. */
+	onAlive: () => void = () => {};
 	/** Why the guest says that it cannot start. */
 	fatal: string | null = null;
 	/** Set where guest and launcher speak different protocols. */
@@ -90,6 +92,9 @@ export class GuestWatch {
 				break;
 			case "terminal-up":
 				this.#mark("terminal");
+				break;
+			case "alive":
+				this.onAlive();
 				break;
 			case "graphics":
 				this.graphics = event;

@@ -51,6 +51,8 @@ export const instanceRecordSchema = z.object({
 			display: z.string(),
 			vcpus: z.number(),
 			memoryMiB: z.number(),
+			/** As titles and lists show it; records of older versions have none. */
+			network: z.string().optional(),
 		})
 		.nullable(),
 	/** The way to the agent; this launcher wrote it, so its kinds are known. */

@@ -2,7 +2,8 @@
 import { existsSync, rmSync, watch } from "node:fs";
 import type { Duplex } from "node:stream";
 import { Fault } from "../errors.ts";
-import { openTransport } from "../network/transport.ts";
+import type { PolicyText } from "../filter/policy.ts";
+import { isAnswered, openTransport } from "../network/transport.ts";
 import { qemuArgv } from "../plan/argv.ts";
 import type { QemuFacts } from "../plan/facts.ts";
 import type { EarlyFailure } from "../plan/fallback.ts";
@@ -11,9 +12,11 @@ import { GuestSession } from "../ssh/client.ts";
 import type { KeyPair, RunKeys } from "../ssh/keys.ts";
 import { encodeIdentity, type Identity } from "../wire/identity.ts";
 import { AGENT_VSOCK_PORT } from "../wire/names.ts";
+import { GuestGuard, patienceOf, type Trouble } from "./guest-guard.ts";
 import { GuestWatch, type Stage } from "./guest-watch.ts";
 import type { Instance } from "./instance.ts";
 import type { LogFile, RunLogs } from "./logs.ts";
+import { type StartedNetwork, startNetwork } from "./network.ts";
 import { Child } from "./process.ts";
 import { Qmp, type QmpEvent } from "./qmp.ts";
 
@@ -26,8 +29,12 @@ export interface MachineParts {
 	readonly instance: Pick<Instance, "folder" | "adopt">;
 	readonly logs: RunLogs;
 	readonly keys: RunKeys;
+	/** What the guest may reach; null where it reaches nothing, and where nobody filters. */
+	readonly policy: PolicyText | null;
 	/** Opens the three channels: descriptors on Unix, a listener for QEMU to connect to on Windows. */
 	readonly channels: ChannelSource;
+	/** A guest that gives no sign of life for so long is ended; 0 for never. */
+	readonly hungMs: number;
 }
 
 /** How QEMU's three connections reach this process. */
@@ -44,6 +51,8 @@ export interface Ending {
 	/** Reason in QMP's SHUTDOWN event: guest-shutdown, guest-reset, host-qmp-quit, … */
 	readonly shutdown: string | null;
 	readonly panicked: boolean;
+	/** Why the launcher has ended it, where nobody asked for that. */
+	readonly trouble: Trouble | null;
 }
 
 /**
@@ -53,6 +62,8 @@ export interface Ending {
  */
 const VSOCK_TX_BUFFER_BYTES = 28 * 1024;
 const VSOCK_DAEMON_TIMEOUT_MS = 10_000;
+/** For QEMU to follow "quit"; one that hangs itself follows KILL. */
+const QUIT_MS = 1_000;
 
 export class Machine implements AsyncDisposable {
 	readonly plan: MachinePlan;
@@ -61,6 +72,8 @@ export class Machine implements AsyncDisposable {
 	readonly qmp: Qmp;
 	readonly guest: GuestWatch;
 	readonly child: Child;
+	/** Null once the guest's network stands, or why it leads nowhere. */
+	readonly network: Promise<string | null>;
 	/** Resolves when QEMU is gone. */
 	readonly ended: Promise<Ending>;
 	readonly #scope: AsyncDisposableStack;
@@ -69,12 +82,14 @@ export class Machine implements AsyncDisposable {
 	readonly #qemuLogStart: number;
 	#shutdown: string | null = null;
 	#panicked = false;
+	#trouble: Trouble | null = null;
 
 	private constructor(
 		parts: MachineParts,
 		child: Child,
 		streams: readonly [Duplex, Duplex, Duplex],
 		logs: { readonly serial: LogFile; readonly qemuStart: number },
+		network: Promise<string | null>,
 		scope: AsyncDisposableStack,
 	) {
 		const [qmp, serial, events] = streams;
@@ -82,15 +97,17 @@ export class Machine implements AsyncDisposable {
 		this.logs = parts.logs;
 		this.keys = parts.keys;
 		this.child = child;
+		this.network = network;
 		this.#scope = scope;
 		this.#qemuLogStart = logs.qemuStart;
 		this.#events = events;
 		this.qmp = new Qmp(qmp);
 		this.qmp.on("event", (event) => this.#note(event));
 		this.guest = new GuestWatch({ serial, events }, logs.serial);
+		this.#guard(parts.hungMs);
 		this.ended = child.exited.then((exitCode) => {
 			parts.logs.note(`QEMU ended with ${exitCode} (${this.#shutdown ?? "no word of a shutdown"})`);
-			return { exitCode, shutdown: this.#shutdown, panicked: this.#panicked };
+			return { exitCode, shutdown: this.#shutdown, panicked: this.#panicked, trouble: this.#trouble };
 		});
 	}
 
@@ -107,9 +124,33 @@ export class Machine implements AsyncDisposable {
 		// Opened before QEMU starts, so that they are closed after it has ended.
 		const log = scope.use(parts.logs.open("qemu"));
 		const logs = { serial: scope.use(parts.logs.open("serial")), qemuStart: log.size };
-		const child = startChild(parts, argv, log, parts.channels.inherited, scope);
+		const network = openNetwork(parts, scope);
+		const child = startChild(parts, argv, log, parts.channels.inherited, scope, network ? [network.fd] : []);
+		network?.handedOver();
 		const streams = await parts.channels.streams(child);
-		return new Machine(parts, child, streams, logs, scope.move());
+		return new Machine(parts, child, streams, logs, network?.outcome ?? Promise.resolve(null), scope.move());
+	}
+
+	#guard(hungMs: number): void {
+		const guard = new GuestGuard(
+			{
+				qmp: this.qmp,
+				isAlive: () => this.guest.has("kernel"),
+				answers: (timeoutMs) => isAnswered(this.plan.control, AGENT_VSOCK_PORT, timeoutMs),
+				note: (text) => this.logs.note(text),
+			},
+			patienceOf(hungMs),
+		);
+		this.guest.onAlive = () => guard.beat();
+		void guard.trouble.then((trouble) => this.#giveUp(trouble));
+		void this.child.exited.then(() => guard[Symbol.dispose]());
+	}
+
+	async #giveUp(trouble: Trouble): Promise<void> {
+		this.#trouble = trouble;
+		this.logs.note(`the guest is beyond help: ${trouble}`);
+		this.qmp.execute("quit").catch(() => {});
+		if (!(await this.child.exitsWithin(QUIT_MS))) this.child.kill("SIGKILL");
 	}
 
 	#note(event: QmpEvent): void {
@@ -222,10 +263,22 @@ function startChild(
 	log: LogFile,
 	sockets: number,
 	scope: AsyncDisposableStack,
+	fds: readonly number[] = [],
 ): Child {
-	const child = scope.use(Child.start({ argv, env: parts.env, log, sockets }));
+	const child = scope.use(Child.start({ argv, env: parts.env, log, sockets, fds }));
 	parts.instance.adopt(child.pid);
 	return child;
+}
+
+/** Null where QEMU needs nobody for its network. */
+function openNetwork(parts: MachineParts, scope: AsyncDisposableStack): StartedNetwork | null {
+	const { plan, qemu, policy } = parts;
+	if (plan.network.kind !== "filtered" || plan.snapshot?.role === "make") return null;
+	if (policy === null || qemu.passt === null) throw new Fault("The machine's network was not prepared");
+	const log = scope.use(parts.logs.open("network"));
+	const network = scope.use(startNetwork({ passt: qemu.passt, policy, log }));
+	for (const pid of network.pids) parts.instance.adopt(pid);
+	return network;
 }
 
 async function startVsockDaemon(

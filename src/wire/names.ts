@@ -28,7 +28,10 @@ export const GPU_OPTION = "virtualghost.gpu";
 /** On the kernel's command line: a session whose GPU is not good enough starts once more without it. */
 export const GPU_FALLBACK_OPTION = "virtualghost.gpu-fallback=software";
 
-/** Ghostty's minimum. The session's script has it too; test/unit/wire/graphics.test.ts holds both together. */
+/** Exit status of a session that must not draw without the GPU and showed nothing on it in time; the session's script has it too. */
+export const NOTHING_DRAWN_STATUS = 79;
+
+/** Ghostty's minimum. The terminal's script has it too; test/unit/wire/graphics.test.ts holds both together. */
 export const OPENGL_MIN = "4.3";
 
 /** On the kernel's command line of a machine with a control card: the initramfs and the agent look for it. */
@@ -36,6 +39,9 @@ export const CONTROL_CARD_OPTION = "virtualghost.control=tcp";
 
 /** On the kernel's command line of a machine with a driver pack: the initramfs waits for its disk. */
 export const DRIVER_PACK_OPTION = "virtualghost.drivers=pack";
+
+/** On the kernel's command line of a machine whose terminal gets a look from the host: the initramfs waits for its disk. */
+export const LOOK_OPTION = "virtualghost.look=disk";
 
 /**
  * The control card: a network card whose other end is QEMU itself, for hosts without vsock. The initramfs and a udev rule
@@ -74,6 +80,8 @@ export const DISK_SERIAL = {
 	guest: "vg-guest",
 	/** Optional driver pack over both: drivers and firmware of real graphics cards (EROFS, read-only). */
 	drivers: "vg-drivers",
+	/** Optional look of the terminal: a tar archive that the initramfs unpacks over all of them. */
+	look: "vg-look",
 } as const;
 
 /** In the agent's folder: starts a program as a user. */
@@ -95,6 +103,10 @@ export const GUEST_PATH = {
 	steppedDown: "/run/virtualghost/session/stepped-down",
 	/** Written when the session's unit has ended: `SERVICE_RESULT EXIT_CODE EXIT_STATUS`. */
 	sessionEnded: "/run/virtualghost/session-ended",
+	/** The host's look, unpacked by the initramfs: for Ghostty, for the stand-in, and fonts. */
+	lookGhostty: "/usr/share/virtualghost/look/ghostty.conf",
+	lookFoot: "/usr/share/virtualghost/look/foot.ini",
+	lookFonts: "/usr/local/share/fonts/host",
 	/** stdout and stderr of cage and the terminal. */
 	sessionLog: "/run/virtualghost/session.log",
 } as const;

@@ -11,15 +11,23 @@ const DRIRC = `<driconf><device><application name="all">
 <option name="mesa_extension_override" value="-GL_ARB_compute_shader"/>
 </application></device></driconf>
 `;
+/** In the guest: on the GPU the compositor stops for good as soon as it has its client, as in a driver that hangs; TERM does not reach it. */
+const FROZEN = `#!/bin/sh
+[ "$VIRTUALGHOST_GRAPHICS" = gpu ] && kill -STOP "$PPID" && sleep 10000
+exec foot --config=/usr/share/virtualghost/foot.ini
+`;
 let x: XServer;
 let sandbox: Sandbox;
 let oldGuest: string;
+let frozenGuest: string;
 
 beforeAll(async () => {
 	sandbox = new Sandbox();
 	x = await XServer.start();
 	oldGuest = join(sandbox.root, "old-gl.erofs");
 	await makeRootImage(oldGuest, join(sandbox.root, "old-gl"), { "etc/drirc": DRIRC });
+	frozenGuest = join(sandbox.root, "frozen.erofs");
+	await makeRootImage(frozenGuest, join(sandbox.root, "frozen"), { "usr/bin/ghostty": FROZEN });
 }, BOOT_TIMEOUT_MS);
 
 afterAll(async () => {
@@ -120,6 +128,43 @@ test(
 			expect.stringContaining("The GPU that was asked for is not good enough for the terminal"),
 		]);
 		expect(stderr).toMatch(/a client in the guest gets OpenGL 4\.2 .* from "virgl /);
+		expect([sandbox.processes(), sandbox.instances()]).toEqual([[], []]);
+	},
+	BOOT_TIMEOUT_MS,
+);
+
+test(
+	"a guest that draws nothing on the GPU and does not end: after its deadline the session steps down, and the terminal is there",
+	async () => {
+		const started = sandbox.start(["-v", "--rootfs", frozenGuest], { env: x.env });
+		await started.says("terminal up");
+		await drawn(join(PICTURES, "gpu-first-frame.png"));
+		started.kill("SIGINT");
+		const { code, stderr } = await started.outcome;
+		expect(stderr).toMatch(/renderer: virgl /);
+		const warnings = stderr.split("\n").filter((line) => line.includes("warning:") && line.includes("virgl"));
+		expect([code, warnings]).toEqual([
+			0,
+			[
+				expect.stringMatching(
+					/virgl does not work in the guest \(nothing was drawn within \d+ s\); it draws in software/,
+				),
+			],
+		]);
+		expect((await plan(["--rootfs", frozenGuest], x.env)).gpu).toBe("software");
+	},
+	BOOT_TIMEOUT_MS,
+);
+
+test(
+	"virgl that was asked for and draws nothing: the reason is the error",
+	async () => {
+		const { code, stderr } = await sandbox.run(["--gpu", "virgl", "--rootfs", frozenGuest], { env: x.env });
+		expect([code, stderr]).toEqual([
+			1,
+			expect.stringContaining("The terminal shows nothing on the GPU that was asked for"),
+		]);
+		expect(stderr).toMatch(/why: nothing was drawn within \d+ s/);
 		expect([sandbox.processes(), sandbox.instances()]).toEqual([[], []]);
 	},
 	BOOT_TIMEOUT_MS,

@@ -20,7 +20,7 @@ const MODULES = ["virtio_blk", "crc32c_generic", "erofs", "overlay", "vmw_vsock_
 const CONTROL_CARD_MODULES = ["virtio_net"];
 
 /** The busybox programs that `init` calls. */
-const APPLETS = ["sh", "cat", "insmod", "ip", "mkdir", "mount", "poweroff", "sleep", "switch_root"];
+const APPLETS = ["sh", "cat", "insmod", "ip", "mkdir", "mount", "poweroff", "sleep", "switch_root", "tar"];
 
 export const INITRAMFS = "initramfs";
 

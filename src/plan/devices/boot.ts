@@ -5,6 +5,7 @@ import {
 	GPU_FALLBACK_OPTION,
 	GPU_OPTION,
 	IDENTITY_OPTION,
+	LOOK_OPTION,
 	SESSION_LATER_OPTION,
 	SESSION_OFF_OPTION,
 } from "../../wire/names.ts";
@@ -26,6 +27,7 @@ export function kernelCommandLine(plan: MachinePlan): string {
 	else if (plan.gpuFallback) words.push(GPU_FALLBACK_OPTION);
 	if (hasControlCard(plan)) words.push(CONTROL_CARD_OPTION);
 	if (plan.images.drivers !== null) words.push(DRIVER_PACK_OPTION);
+	if (plan.images.look !== null) words.push(LOOK_OPTION);
 	if (plan.gpu === "none") words.push(SESSION_OFF_OPTION);
 	return words.join(" ");
 }

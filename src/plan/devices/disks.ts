@@ -13,10 +13,11 @@ function disk(id: string, path: string, serial: string): string[] {
 }
 
 export function disksArgv(plan: MachinePlan): string[] {
-	const { root, guest, drivers } = plan.images;
+	const { root, guest, drivers, look } = plan.images;
 	return [
 		...disk("root", root, DISK_SERIAL.root),
 		...disk("guest", guest, DISK_SERIAL.guest),
 		...(drivers === null ? [] : disk("drivers", drivers, DISK_SERIAL.drivers)),
+		...(look === null ? [] : disk("look", look, DISK_SERIAL.look)),
 	];
 }

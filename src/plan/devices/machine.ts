@@ -1,6 +1,7 @@
 /** Board, processors, memory, and what QEMU itself may do. */
 import { hasExitWithParent } from "../decide.ts";
 import type { MachinePlan } from "../machine-plan.ts";
+import { networkLabel } from "../network.ts";
 import { keyval } from "./keyval.ts";
 
 export function machineArgv(plan: MachinePlan): string[] {
@@ -51,7 +52,15 @@ function memoryBackend({ control, memoryMiB, snapshot }: MachinePlan): string | 
 }
 
 export function processArgv(plan: MachinePlan): string[] {
-	const argv = ["-name", "guest=VirtualGhost", "-nodefaults", "-no-user-config", "-no-reboot", "-monitor", "none"];
+	const argv = [
+		"-name",
+		`guest=VirtualGhost ${networkLabel(plan)}`,
+		"-nodefaults",
+		"-no-user-config",
+		"-no-reboot",
+		"-monitor",
+		"none",
+	];
 	if (plan.dataFolder) argv.push("-L", plan.dataFolder);
 	if (plan.platform === "linux") {
 		argv.push(

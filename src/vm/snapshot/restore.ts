@@ -1,6 +1,7 @@
 /** Restores a machine: loads its devices, maps its memory, lets it run, and tells it who it is. */
 import { join } from "node:path";
 import { Fault } from "../../errors.ts";
+import { networkCard } from "../../plan/devices/network.ts";
 import type { Machine } from "../machine.ts";
 import type { Qmp } from "../qmp.ts";
 import { makeIdentity } from "./identity.ts";
@@ -49,6 +50,9 @@ export async function restoreInto(
 	await machine.qmp.execute("cont");
 	identity();
 	await Promise.race([machine.reach("agent", ANSWER_TIMEOUT_MS), ended]);
+	// Behind the agent's answer: the guest has enough to do until then.
+	const card = networkCard(machine.plan);
+	if (card !== null) await machine.qmp.execute("device_add", card);
 	machine.guest.onWaiting = () => {};
 }
 

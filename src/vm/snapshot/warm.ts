@@ -9,7 +9,7 @@ import { decide, inheritedChannels, type RunFacts } from "../../plan/decide.ts";
 import { isDisplayFailure } from "../../plan/fallback.ts";
 import type { MachinePlan } from "../../plan/machine-plan.ts";
 import { snapshotShape, whyNoSnapshot } from "../../plan/snapshot.ts";
-import { type BootRequest, recallFallback, settle } from "../boot.ts";
+import { type BootRequest, randomMac, recallFallback, settle } from "../boot.ts";
 import { openInheritedChannels } from "../channels.ts";
 import { forgetBroken, recallBroken, rememberBroken } from "../host-memory.ts";
 import { MAKER_FOLDER } from "../instance-record.ts";
@@ -147,6 +147,7 @@ async function startFrom(
 		instanceFolder: owner.instance.folder,
 		channels: channels.planned,
 		credentialFiles: [],
+		networkMac: randomMac(),
 	};
 	// Nobody looks at a machine that is being made, whatever window was asked for.
 	const config =
@@ -159,7 +160,9 @@ async function startFrom(
 		env: childEnvironment(request.env, request.qemu.env),
 		...owner,
 		keys: request.credentials.keys,
+		policy: request.policy,
 		channels: channels.source,
+		hungMs: request.config.timeouts.hungSeconds * 1000,
 	});
 }
 

@@ -32,6 +32,18 @@ test("showConfig", () => {
 	  [display]
 	  backend = "auto"                                      # default
 
+	  [terminal]
+	  ghostty-config = "auto"                               # default
+	  #theme = none                                         # default
+	  #font-size = none                                     # default
+	  host-fonts = true                                     # default
+	  trust-colours = "off"                                 # default
+
+	  [network]
+	  mode = "internet"                                     # default
+	  #allow = none                                         # default
+	  #deny = none                                          # default
+
 	  [snapshot]
 	  auto = true                                           # default
 	  disk = 4096                                           # default
@@ -44,6 +56,7 @@ test("showConfig", () => {
 
 	  [timeouts]
 	  boot = 300                                            # default
+	  hung = 30                                             # default
 	  "
 	`);
 });

@@ -2,12 +2,13 @@
 import { describe, expect, test } from "bun:test";
 import { shellQuote } from "../../../src/plan/argv.ts";
 import { keyval } from "../../../src/plan/devices/keyval.ts";
+import { snapshotShape } from "../../../src/plan/snapshot.ts";
 import { argvLines, configOf, embedded, external, linux, macos, planOf, tcpChannels, windows } from "./fixtures.ts";
 
 test("Linux, KVM, virgl in an SDL window (X11)", () => {
 	expect(argvLines(planOf(linux, embedded))).toMatchInlineSnapshot(`
 	  [
-	    "-name guest=VirtualGhost",
+	    "-name guest=VirtualGhost [internet]",
 	    "-nodefaults",
 	    "-no-user-config",
 	    "-no-reboot",
@@ -21,6 +22,10 @@ test("Linux, KVM, virgl in an SDL window (X11)", () => {
 	    "-smp 4",
 	    "-m 4096M",
 	    "-object memory-backend-memfd,id=mem,size=4096M,share=on",
+	    "-device pcie-root-port,id=port0,chassis=10,addr=0x10.0,multifunction=on",
+	    "-device pcie-root-port,id=port1,chassis=11,addr=0x10.1",
+	    "-device pcie-root-port,id=port2,chassis=12,addr=0x10.2",
+	    "-device pcie-root-port,id=port3,chassis=13,addr=0x10.3",
 	    "-chardev socket,id=qmp,fd=3",
 	    "-object monitor-qmp,id=monitor,chardev=qmp",
 	    "-chardev socket,id=serial,fd=4",
@@ -39,6 +44,8 @@ test("Linux, KVM, virgl in an SDL window (X11)", () => {
 	    "-device virtio-tablet-pci",
 	    "-chardev socket,id=vsock,path=/run/user/1000/virtualghost/ab12/vhost.sock",
 	    "-device vhost-user-vsock-pci,chardev=vsock",
+	    "-netdev stream,id=net,server=off,addr.type=fd,addr.str=6",
+	    "-device virtio-net-pci,id=nic,netdev=net,bus=port0,mac=52:54:00:76:68:01,romfile=",
 	    "-device virtio-rng-pci",
 	    "-device virtio-balloon-pci,free-page-reporting=on",
 	    "-device pvpanic-pci",
@@ -59,7 +66,7 @@ test("Linux, TCG, software rendering without a window", () => {
 	};
 	expect(argvLines(planOf(host, embedded, {}, { headless: true }))).toMatchInlineSnapshot(`
 	  [
-	    "-name guest=VirtualGhost",
+	    "-name guest=VirtualGhost [internet]",
 	    "-nodefaults",
 	    "-no-user-config",
 	    "-no-reboot",
@@ -73,6 +80,10 @@ test("Linux, TCG, software rendering without a window", () => {
 	    "-smp 4",
 	    "-m 4096M",
 	    "-object memory-backend-memfd,id=mem,size=4096M,share=on",
+	    "-device pcie-root-port,id=port0,chassis=10,addr=0x10.0,multifunction=on",
+	    "-device pcie-root-port,id=port1,chassis=11,addr=0x10.1",
+	    "-device pcie-root-port,id=port2,chassis=12,addr=0x10.2",
+	    "-device pcie-root-port,id=port3,chassis=13,addr=0x10.3",
 	    "-chardev socket,id=qmp,fd=3",
 	    "-object monitor-qmp,id=monitor,chardev=qmp",
 	    "-chardev socket,id=serial,fd=4",
@@ -91,6 +102,8 @@ test("Linux, TCG, software rendering without a window", () => {
 	    "-device virtio-tablet-pci",
 	    "-chardev socket,id=vsock,path=/run/user/1000/virtualghost/ab12/vhost.sock",
 	    "-device vhost-user-vsock-pci,chardev=vsock",
+	    "-netdev stream,id=net,server=off,addr.type=fd,addr.str=6",
+	    "-device virtio-net-pci,id=nic,netdev=net,bus=port0,mac=52:54:00:76:68:01,romfile=",
 	    "-device virtio-rng-pci",
 	    "-device virtio-balloon-pci,free-page-reporting=on",
 	    "-device pvpanic-pci",
@@ -114,7 +127,7 @@ test("Linux, KVM, kernel vhost-vsock, SDL", () => {
 	const host = { ...linux, kernelVsock: { usable: true, why: "/dev/vhost-vsock can be opened" } };
 	expect(argvLines(planOf(host, embedded, { display: "sdl" }))).toMatchInlineSnapshot(`
 	  [
-	    "-name guest=VirtualGhost",
+	    "-name guest=VirtualGhost [internet]",
 	    "-nodefaults",
 	    "-no-user-config",
 	    "-no-reboot",
@@ -127,6 +140,10 @@ test("Linux, KVM, kernel vhost-vsock, SDL", () => {
 	    "-cpu host",
 	    "-smp 4",
 	    "-m 4096M",
+	    "-device pcie-root-port,id=port0,chassis=10,addr=0x10.0,multifunction=on",
+	    "-device pcie-root-port,id=port1,chassis=11,addr=0x10.1",
+	    "-device pcie-root-port,id=port2,chassis=12,addr=0x10.2",
+	    "-device pcie-root-port,id=port3,chassis=13,addr=0x10.3",
 	    "-chardev socket,id=qmp,fd=3",
 	    "-object monitor-qmp,id=monitor,chardev=qmp",
 	    "-chardev socket,id=serial,fd=4",
@@ -144,6 +161,8 @@ test("Linux, KVM, kernel vhost-vsock, SDL", () => {
 	    "-device virtio-keyboard-pci",
 	    "-device virtio-tablet-pci",
 	    "-device vhost-vsock-pci,guest-cid=891719793",
+	    "-netdev stream,id=net,server=off,addr.type=fd,addr.str=6",
+	    "-device virtio-net-pci,id=nic,netdev=net,bus=port0,mac=52:54:00:76:68:01,romfile=",
 	    "-device virtio-rng-pci",
 	    "-device virtio-balloon-pci,free-page-reporting=on",
 	    "-device pvpanic-pci",
@@ -174,6 +193,19 @@ test("a driver pack is a third disk, and the initramfs is told to wait for it", 
 	expect(serials).toEqual(["vg-root", "vg-guest", "vg-drivers"]);
 });
 
+test("the terminal's look is a disk of its own, and belongs to the snapshot", () => {
+	const plan = planOf(linux, embedded);
+	const withLook = { ...plan, images: { ...plan.images, look: "/cache/looks/0123.tar" } };
+	expect(argvLines(withLook).filter((line) => !argvLines(plan).includes(line))).toMatchInlineSnapshot(`
+	  [
+	    "-blockdev driver=raw,node-name=look,read-only=on,file.driver=file,file.filename=/cache/looks/0123.tar",
+	    "-device virtio-blk-pci,drive=look,serial=vg-look",
+	    "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 virtualghost.gpu=virgl virtualghost.gpu-fallback=software virtualghost.look=disk",
+	  ]
+	`);
+	expect(snapshotShape(withLook, {})).not.toBe(snapshotShape(plan, {}));
+});
+
 test("Linux, an external QEMU that is too old to end with its parent", () => {
 	const lines = argvLines(planOf(linux, { ...external, version: "9.2.0" }));
 	expect(lines.some((line) => line.startsWith("-run-with"))).toBe(false);
@@ -183,7 +215,7 @@ test("Linux, an external QEMU that is too old to end with its parent", () => {
 test("macOS, HVF, Cocoa", () => {
 	expect(argvLines(planOf(macos, external))).toMatchInlineSnapshot(`
 	  [
-	    "-name guest=VirtualGhost",
+	    "-name guest=VirtualGhost [offline]",
 	    "-nodefaults",
 	    "-no-user-config",
 	    "-no-reboot",
@@ -193,6 +225,10 @@ test("macOS, HVF, Cocoa", () => {
 	    "-cpu host",
 	    "-smp 4",
 	    "-m 4096M",
+	    "-device pcie-root-port,id=port0,chassis=10,addr=0x10.0,multifunction=on",
+	    "-device pcie-root-port,id=port1,chassis=11,addr=0x10.1",
+	    "-device pcie-root-port,id=port2,chassis=12,addr=0x10.2",
+	    "-device pcie-root-port,id=port3,chassis=13,addr=0x10.3",
 	    "-chardev socket,id=qmp,fd=3",
 	    "-object monitor-qmp,id=monitor,chardev=qmp",
 	    "-chardev socket,id=serial,fd=4",
@@ -211,6 +247,8 @@ test("macOS, HVF, Cocoa", () => {
 	    "-device virtio-tablet-pci",
 	    "-netdev user,id=control,restrict=on,ipv6=off,net=192.0.2.0/24,hostfwd=unix:/run/user/1000/virtualghost/ab12/agent.sock-192.0.2.15:5222",
 	    "-device virtio-net-pci,netdev=control,mac=52:54:00:76:67:01,romfile=",
+	    "-netdev user,id=net,net=10.0.2.15/24,restrict=on",
+	    "-device virtio-net-pci,id=nic,netdev=net,bus=port0,mac=52:54:00:76:68:01,romfile=",
 	    "-device virtio-rng-pci",
 	    "-device virtio-balloon-pci,free-page-reporting=on",
 	    "-device pvpanic-pci",
@@ -227,7 +265,7 @@ test("macOS, HVF, Cocoa", () => {
 test("Windows, WHPX, SDL, QMP over TCP", () => {
 	expect(argvLines(planOf(windows, external, {}, { channels: tcpChannels, controlPort: 4711 }))).toMatchInlineSnapshot(`
 	  [
-	    "-name guest=VirtualGhost",
+	    "-name guest=VirtualGhost [offline]",
 	    "-nodefaults",
 	    "-no-user-config",
 	    "-no-reboot",
@@ -237,6 +275,10 @@ test("Windows, WHPX, SDL, QMP over TCP", () => {
 	    "-cpu max",
 	    "-smp 4",
 	    "-m 4096M",
+	    "-device pcie-root-port,id=port0,chassis=10,addr=0x10.0,multifunction=on",
+	    "-device pcie-root-port,id=port1,chassis=11,addr=0x10.1",
+	    "-device pcie-root-port,id=port2,chassis=12,addr=0x10.2",
+	    "-device pcie-root-port,id=port3,chassis=13,addr=0x10.3",
 	    "-chardev socket,id=qmp,host=127.0.0.1,port=5001",
 	    "-object monitor-qmp,id=monitor,chardev=qmp",
 	    "-chardev socket,id=serial,host=127.0.0.1,port=5002",
@@ -255,6 +297,8 @@ test("Windows, WHPX, SDL, QMP over TCP", () => {
 	    "-device virtio-tablet-pci",
 	    "-netdev user,id=control,restrict=on,ipv6=off,net=192.0.2.0/24,hostfwd=tcp:127.0.0.1:4711-192.0.2.15:5222",
 	    "-device virtio-net-pci,netdev=control,mac=52:54:00:76:67:01,romfile=",
+	    "-netdev user,id=net,net=10.0.2.15/24,restrict=on",
+	    "-device virtio-net-pci,id=nic,netdev=net,bus=port0,mac=52:54:00:76:68:01,romfile=",
 	    "-device virtio-rng-pci",
 	    "-device virtio-balloon-pci,free-page-reporting=on",
 	    "-device pvpanic-pci",
@@ -273,7 +317,7 @@ test("Windows, TCG, SDL, QMP over TCP", () => {
 		argvLines(planOf(windows, external, { accel: "tcg" }, { channels: tcpChannels, controlPort: 4711 })),
 	).toMatchInlineSnapshot(`
 	  [
-	    "-name guest=VirtualGhost",
+	    "-name guest=VirtualGhost [offline]",
 	    "-nodefaults",
 	    "-no-user-config",
 	    "-no-reboot",
@@ -283,6 +327,10 @@ test("Windows, TCG, SDL, QMP over TCP", () => {
 	    "-cpu max,la57=off",
 	    "-smp 4",
 	    "-m 4096M",
+	    "-device pcie-root-port,id=port0,chassis=10,addr=0x10.0,multifunction=on",
+	    "-device pcie-root-port,id=port1,chassis=11,addr=0x10.1",
+	    "-device pcie-root-port,id=port2,chassis=12,addr=0x10.2",
+	    "-device pcie-root-port,id=port3,chassis=13,addr=0x10.3",
 	    "-chardev socket,id=qmp,host=127.0.0.1,port=5001",
 	    "-object monitor-qmp,id=monitor,chardev=qmp",
 	    "-chardev socket,id=serial,host=127.0.0.1,port=5002",
@@ -301,6 +349,8 @@ test("Windows, TCG, SDL, QMP over TCP", () => {
 	    "-device virtio-tablet-pci",
 	    "-netdev user,id=control,restrict=on,ipv6=off,net=192.0.2.0/24,hostfwd=tcp:127.0.0.1:4711-192.0.2.15:5222",
 	    "-device virtio-net-pci,netdev=control,mac=52:54:00:76:67:01,romfile=",
+	    "-netdev user,id=net,net=10.0.2.15/24,restrict=on",
+	    "-device virtio-net-pci,id=nic,netdev=net,bus=port0,mac=52:54:00:76:68:01,romfile=",
 	    "-device virtio-rng-pci",
 	    "-device virtio-balloon-pci,free-page-reporting=on",
 	    "-device pvpanic-pci",
@@ -355,19 +405,22 @@ test("macOS, a QEMU without Unix socket forwards", () => {
 	expect(lines.filter((line) => line.startsWith("-netdev"))).toMatchInlineSnapshot(`
 	  [
 	    "-netdev user,id=control,restrict=on,ipv6=off,net=192.0.2.0/24,hostfwd=tcp:127.0.0.1:4711-192.0.2.15:5222",
+	    "-netdev user,id=net,net=10.0.2.15/24,restrict=on",
 	  ]
 	`);
 });
 
-test("no secret is ever on the command line, and no network card that leads anywhere", () => {
+test("no secret is ever on the command line, and no network card that leads past the filter", () => {
 	for (const host of [linux, macos, windows]) {
 		const lines = argvLines(planOf(host, embedded));
 		const text = lines.join("\n");
-		for (const line of lines.filter((each) => each.startsWith("-netdev"))) {
-			expect(line).toStartWith("-netdev user,id=control,restrict=on,");
-			expect(line).toMatch(/hostfwd=(unix:\/|tcp:127\.0\.0\.1:)/);
+		const netdevs = lines.filter((each) => each.startsWith("-netdev"));
+		for (const line of netdevs) {
+			// A socket to the packet filter, or QEMU's own network with its way out closed.
+			expect(line).toMatch(/^-netdev (stream,id=net,server=off,addr\.type=fd,|user,.*restrict=on)/);
+			if (line.includes("id=control")) expect(line).toMatch(/hostfwd=(unix:\/|tcp:127\.0\.0\.1:)/);
 		}
-		expect(text.includes("-netdev")).toBe(host !== linux);
+		expect(netdevs.length).toBe(host === linux ? 1 : 2);
 		expect(text).not.toContain("-nic");
 		expect(text).not.toContain("BEGIN");
 		expect(text).toContain("-nodefaults");

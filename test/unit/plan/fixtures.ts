@@ -40,6 +40,7 @@ export const embedded: QemuFacts = {
 	version: "11.1.3",
 	dataFolder: "/cache/qemu/share",
 	vsockDaemon: ["/cache/qemu/bin/vhost-device-vsock"],
+	passt: ["/cache/qemu/bin/passt"],
 	virgl: true,
 };
 
@@ -49,6 +50,7 @@ export const external: QemuFacts = {
 	version: "11.1.0",
 	dataFolder: null,
 	vsockDaemon: null,
+	passt: null,
 	virgl: true,
 };
 
@@ -58,6 +60,7 @@ export const images: ImagePaths = {
 	root: "/c/root",
 	guest: "/c/guest",
 	drivers: null,
+	look: null,
 };
 
 export const tcpChannels: MachinePlan["channels"] = {

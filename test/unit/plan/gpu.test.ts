@@ -76,6 +76,10 @@ describe("a card of the host's", () => {
 		const lines = argvLines(planOf(linux, embedded, { gpu: "01:00.0" }, { passthrough }));
 		expect(lines.filter((line) => /vfio|root-port|vga|display|virtio-gpu/.test(line))).toMatchInlineSnapshot(`
 		  [
+		    "-device pcie-root-port,id=port0,chassis=10,addr=0x10.0,multifunction=on",
+		    "-device pcie-root-port,id=port1,chassis=11,addr=0x10.1",
+		    "-device pcie-root-port,id=port2,chassis=12,addr=0x10.2",
+		    "-device pcie-root-port,id=port3,chassis=13,addr=0x10.3",
 		    "-vga none",
 		    "-display none",
 		    "-device pcie-root-port,id=card-port,chassis=1",

@@ -84,7 +84,12 @@ async function outputOf(tree: string, argv: readonly string[], { images, kernel 
 		{ from: dirname(kernel), as: "kernel" },
 		{ from: dirname(images.stockRoot), as: "images" },
 	];
-	const call = { tree, argv: ["sh", "-euc", prepare, "peer", ...argv], mounts, env: { TERM: "dumb", SYSTEMD_LOG_TARGET: "console" } };
+	const call = {
+		tree,
+		argv: ["sh", "-euc", prepare, "peer", ...argv],
+		mounts,
+		env: { TERM: "dumb", SYSTEMD_LOG_TARGET: "console" },
+	};
 	await using peer = new Timed(enterTree(call), { env: { PATH: process.env.PATH ?? "" } });
 	return await peer.says(OUTPUT);
 }

@@ -88,7 +88,7 @@ async function outputOf(tree: string, argv: readonly string[], { images, kernel 
 		tree,
 		argv: ["sh", "-euc", prepare, "peer", ...argv],
 		mounts,
-		env: { TERM: "dumb", SYSTEMD_LOG_TARGET: "console" },
+		env: { TERM: "dumb", SYSTEMD_LOG_TARGET: "console", XDG_RUNTIME_DIR: "/run" },
 	};
 	await using peer = new Timed(enterTree(call), { env: { PATH: process.env.PATH ?? "" } });
 	return await peer.says(OUTPUT);
@@ -97,11 +97,19 @@ async function outputOf(tree: string, argv: readonly string[], { images, kernel 
 /** The stock system, asked as systemd lets itself be asked for one command (systemd-run-generator(8)). */
 export function vmspawn(peers: Peers): Promise<number> {
 	const argv = [
-		...["systemd-vmspawn", "--kvm=no", "--tpm=no", "--vsock=no", "--register=no", "--keep-unit"],
+		...["systemd-vmspawn", "--kvm=no", "--tpm=no", "--vsock=no"],
+		// There is no systemd around it here to be told of the machine.
+		...["--user", "--register=no", "--keep-unit"],
 		// The quickest that it has: UEFI alone takes longer than our whole start.
 		...["--firmware=none", "--console=read-only", "--pass-ssh-key=no", "--notify-ready=no"],
 		...[`--cpus=${VCPUS}`, `--ram=${MEMORY_MIB}M`, "--linux=/mnt/kernel/kernel", "--initrd=/mnt/images/stock"],
-		...["--image=/mnt/images/stock.erofs", "quiet", "loglevel=3", "systemd.run=/usr/local/bin/bench-command"],
+		...[
+			"--image=/mnt/images/stock.erofs",
+			"root=/dev/vda",
+			"quiet",
+			"loglevel=3",
+			"systemd.run=/usr/local/bin/bench-command",
+		],
 	];
 	return outputOf(peers.vmspawn, argv, peers);
 }

@@ -25,6 +25,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
+import { Fault } from "../../src/errors.ts";
 import { commitOf } from "../../vm-assets/build/assets.ts";
 import { Sandbox } from "../vm/harness.ts";
 import { type BareMachine, bareMachine, floor, stock } from "./start/bare.ts";
@@ -99,9 +100,15 @@ async function take(group: Group, name: string, measure: () => Promise<string>):
 		const text = await measure();
 		console.error(`  ${name}: ${text} (${((performance.now() - from) / 1000).toFixed(0)} s)`);
 	} catch (error) {
-		failures.push(`${name}: ${error instanceof Error ? error.message : String(error)}`);
+		failures.push(`${name}: ${describe(error)}`);
 		console.error(`  ${name}: FAILED: ${failures.at(-1)}`);
 	}
+}
+
+function describe(error: unknown): string {
+	if (!(error instanceof Error)) return String(error);
+	const { why, tail } = error instanceof Fault ? error.details : {};
+	return [error.message, why, tail].filter((part) => part !== undefined).join(": ");
 }
 
 type WindowGroup = "cold" | "first" | "warm" | "virgl";

@@ -9,7 +9,7 @@ import { makeTree, TREE_RECIPE } from "../../../vm-assets/build/debian.ts";
 import { KERNEL, kernelStep, kernelTreeStep } from "../../../vm-assets/build/kernel.ts";
 import { run } from "../../../vm-assets/build/run.ts";
 import { toolsStep } from "../../../vm-assets/build/tools.ts";
-import { enterTree, namespaces } from "../../../vm-assets/build/tree.ts";
+import { enterTree, inTree, namespaces } from "../../../vm-assets/build/tree.ts";
 import { addModules, type StartImages } from "./images.ts";
 import { Timed } from "./launcher.ts";
 
@@ -77,10 +77,22 @@ async function vngStep(context: Context, tools: Step): Promise<Step> {
 	});
 }
 
-/** Until the command's output; the machine is ended then. */
-async function outputOf(tree: string, argv: readonly string[], { images, kernel }: Peers): Promise<number> {
-	// What it writes to its run-time folder is gone with the namespace.
-	const prepare = 'mount -t tmpfs tmpfs /run; mount -t sysfs sysfs /sys; exec "$@"';
+/** systemd-vmspawn insists on being a unit's, if only by the name of its control group; no systemd is asked. */
+const UNIT = "vgbench.slice/user@0.service/peer.service";
+const ENTER_GROUPS = "mount -t cgroup2 none /sys/fs/cgroup; cd /sys/fs/cgroup;";
+const JOIN_UNIT = `${ENTER_GROUPS} mkdir -p ${UNIT}; echo 0 >${UNIT}/cgroup.procs; cd /;`;
+/** What was killed is in the group for a moment more. */
+const LEAVE_UNIT = `mount -t sysfs sysfs /sys; ${ENTER_GROUPS} set +e
+for i in 1 2 3 4 5 6 7 8 9 10; do rmdir -p ${UNIT}; [ -d vgbench.slice ] || exit 0; sleep 0.3; done; exit 1`;
+
+/** Until the command's output; the machine is ended then. What a peer writes to its run-time folder is gone with the namespace. */
+async function outputOf(
+	tree: string,
+	argv: readonly string[],
+	{ images, kernel }: Peers,
+	before = "",
+): Promise<number> {
+	const prepare = `mount -t tmpfs tmpfs /run; mount -t sysfs sysfs /sys; ${before} exec "$@"`;
 	const mounts = [
 		{ from: dirname(kernel), as: "kernel" },
 		{ from: dirname(images.stockRoot), as: "images" },
@@ -96,7 +108,8 @@ async function outputOf(tree: string, argv: readonly string[], { images, kernel 
 }
 
 /** The stock system, asked as systemd lets itself be asked for one command (systemd-run-generator(8)). */
-export function vmspawn(peers: Peers): Promise<number> {
+export async function vmspawn(peers: Peers): Promise<number> {
+	const root = ["--image=/mnt/images/stock.erofs", "root=/dev/vda", "quiet", "loglevel=3"];
 	const argv = [
 		...["systemd-vmspawn", "--kvm=no", "--tpm=no", "--vsock=no"],
 		// There is no systemd around it here to be told of the machine.
@@ -104,15 +117,13 @@ export function vmspawn(peers: Peers): Promise<number> {
 		// The quickest that it has: no UEFI.
 		...["--firmware=none", "--console=read-only", "--pass-ssh-key=no", "--notify-ready=no"],
 		...[`--cpus=${VCPUS}`, `--ram=${MEMORY_MIB}M`, "--linux=/mnt/kernel/kernel", "--initrd=/mnt/images/stock"],
-		...[
-			"--image=/mnt/images/stock.erofs",
-			"root=/dev/vda",
-			"quiet",
-			"loglevel=3",
-			"systemd.run=/usr/local/bin/bench-command",
-		],
+		...[...root, "systemd.run=/usr/local/bin/bench-command"],
 	];
-	return outputOf(peers.vmspawn, argv, peers);
+	try {
+		return await outputOf(peers.vmspawn, argv, peers, JOIN_UNIT);
+	} finally {
+		await inTree({ tree: peers.vmspawn, argv: ["sh", "-euc", LEAVE_UNIT] }, { log: "/dev/null" });
+	}
 }
 
 /** Its own way of running a command in the system that it is installed in. */

@@ -15,7 +15,7 @@ const CABLE = { host: "10.199.0.1", peer: "10.199.0.2", host6: "fd99::1", peer6:
 const NEIGHBOUR = { host: "198.41.0.1", peer: "198.41.0.2" } as const;
 const METADATA = "169.254.169.254";
 /** The host's name server, which listens on its loopback, as systemd-resolved does. */
-const RESOLVER = "127.0.0.77";
+export const RESOLVER = "127.0.0.77";
 export const PORT = 8099;
 export const OTHER_PORT = 8098;
 

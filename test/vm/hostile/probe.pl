@@ -112,10 +112,12 @@ my %probes = (
 	ping => sub { system("ping -n -c 1 -W 3 $_[0] >/dev/null 2>&1") == 0 ? "answered" : "silence" },
 	raw => \&raw,
 );
+my $waits = 0;
 while (my $line = <STDIN>) {
 	chomp $line;
 	my ($probe, @words) = split " ", $line;
+	$waits = 1 if $probe eq "raw";
 	print "$line: ", $probes{$probe}->(@words), "\n";
 }
-# What the last frames set off.
-sleep 2;
+# For what the frames set off.
+sleep 2 if $waits;

@@ -75,12 +75,18 @@ export function startNetwork({ passt, policy, ipv6, log }: NetworkOrder): Starte
 		guest[Symbol.dispose]();
 		throw error;
 	}
+	let isOpen = true;
+	const handedOver = () => {
+		if (isOpen) guest[Symbol.dispose]();
+		isOpen = false;
+	};
 	return {
 		fd: guest.fds[1],
-		handedOver: () => guest[Symbol.dispose](),
+		handedOver,
 		outcome: outcomeOf(filter, carrier),
 		pids: [filter.pid, carrier.pid],
 		[Symbol.asyncDispose]: async () => {
+			handedOver();
 			await filter[Symbol.asyncDispose]();
 			await carrier[Symbol.asyncDispose]();
 		},

@@ -20,7 +20,7 @@ let launcher: string;
 beforeAll(async () => {
 	if (!canPlayInternet()) return;
 	sandbox = new Sandbox();
-	internet = await Internet.open(sandbox.root);
+	internet = await Internet.open();
 	launcher = internet.launcher(sandbox);
 }, BOOT_TIMEOUT_MS);
 

@@ -37,7 +37,7 @@ beforeAll(async () => {
 	if (!manifest.qemu || !archive) throw new Error("dist/assets is without QEMU");
 	await unpackBundle(join(ASSETS, archive.file), join(sandbox.root, "qemu"));
 	passt = embeddedQemu(join(sandbox.root, "qemu"), manifest.qemu).facts.passt ?? [];
-	internet = await Internet.open(sandbox.root);
+	internet = await Internet.open();
 }, TIMEOUT_MS);
 
 afterAll(async () => {

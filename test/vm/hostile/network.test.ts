@@ -63,7 +63,7 @@ async function tryFrom(column: Column): Promise<readonly boolean[]> {
 	}
 }
 
-const INTERNET_PLACES = [`internet:${PORT}`, `internet6:${PORT}`];
+const INTERNET_PLACES = [`internet6:${PORT}`, `internet:${PORT}`];
 
 test.skipIf(!canPlayInternet()).each(Object.keys(COLUMNS) as Column[])(
 	"%s",

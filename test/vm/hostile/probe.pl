@@ -88,7 +88,7 @@ sub ipv6 {
 # Sends frames that no kernel would send. Whether anybody got them is for the other end to say.
 sub raw {
 	my ($kind, $destination, $port) = @_;
-	my ($mac) = `ip neigh show 10.0.2.2 dev $card` =~ /lladdr (\S+)/ or return "no gateway";
+	my ($mac) = `ip neigh show 10.0.2.2 dev $card 2>/dev/null` =~ /lladdr (\S+)/ or return "no gateway";
 	my $ethernet = join "", map { pack "H*", s/://gr } $mac, read_line("/sys/class/net/$card/address");
 	my $is4 = $destination !~ /:/;
 	my ($own) = $is4 ? "10.0.2.15" : `ip -6 addr show dev $card scope global` =~ m{inet6 (\S+)/};

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { Desktop, inGuest, until } from "./desktop.ts";
 import { BOOT_TIMEOUT_MS, Sandbox, type Started } from "./harness.ts";
 
-const FLAGS = ["--accel", "tcg", "--gpu", "software", "--memory", "1G", "--display", "sdl"] as const;
+const FLAGS = ["--accel", "tcg", "--gpu", "software", "--memory", "1G"] as const;
 const BACKGROUND = "282C34";
 /** With hardware virtualization it is 5; an emulated processor beside other machines takes a few times as long to shut a system down. */
 const LEAVE_SECONDS_MAX = 20;
@@ -26,7 +26,7 @@ afterAll(async () => {
 async function open(name: string, ...flags: string[]): Promise<{ started: Started; window: string; tty: string }> {
 	const started = sandbox.start(["-v", ...FLAGS, "--name", name, ...flags], { env: desktop.env });
 	await started.says("terminal up");
-	expect(started.stderr).toContain("snapshot: ");
+	expect(started.stderr).toMatch(/snapshot: [0-9a-f]{20}\n/);
 	expect(started.stderr).not.toContain("warning");
 	const tty = await inGuest(sandbox, name, "ps -o tty= -C bash | grep pts | head -1");
 	return { started, window: await desktop.window(), tty: `/dev/${tty}` };
@@ -81,6 +81,30 @@ describe("the window that the snapshot knew nothing of", () => {
 			expect(scaled[0] / plain[0]).toBeCloseTo(0.5, 1);
 			await desktop.share(window, BACKGROUND, "warm-scale-2.png");
 			await leave(started, () => started.kill("SIGINT"));
+		},
+		BOOT_TIMEOUT_MS,
+	);
+
+	test(
+		"GTK's window: the guest follows it too, and closing it is as orderly",
+		async () => {
+			const { started, window } = await open("gtk", "--window", "1000x700", "--display", "gtk");
+			const follows = async (pixels: string) => {
+				await until(
+					() => desktop.size(window),
+					(has) => has === pixels,
+				);
+				await until(
+					() => mode("gtk"),
+					(has) => has === pixels,
+				);
+			};
+			await follows("1000x700");
+			await desktop.tool("xdotool", "windowsize", window, "1200", "760");
+			await follows("1200x760");
+			await desktop.share(window, BACKGROUND, "warm-gtk.png");
+			await leave(started, () => desktop.close());
+			expect(started.stderr).toContain("closing");
 		},
 		BOOT_TIMEOUT_MS,
 	);

@@ -6,7 +6,7 @@ import { BOOT_TIMEOUT_MS, Sandbox } from "./harness.ts";
 /** Of our picture and of the terminal. */
 const BACKGROUND = "282C34";
 const GHOST = "E6E6F0";
-const SOFTWARE = ["--accel", "tcg", "--gpu", "software", "--memory", "1G", "--display", "sdl"] as const;
+const FLAGS = ["--accel", "tcg", "--memory", "1G", "--display", "sdl"] as const;
 let desktop: Desktop;
 let sandbox: Sandbox;
 
@@ -49,7 +49,7 @@ test.each([
 	BOOT_TIMEOUT_MS,
 );
 
-describe("one machine from its start to its end", () => {
+describe.each(["software", "virgl"])("one machine from its start to its end, %s", (gpu) => {
 	let window = "";
 	let tty = "";
 	let started: ReturnType<Sandbox["start"]>;
@@ -60,7 +60,7 @@ describe("one machine from its start to its end", () => {
 	test(
 		"from the first moment it shows our picture, then the terminal, and nothing else",
 		async () => {
-			started = sandbox.start(["-v", ...SOFTWARE, "--name", "newt"], { env: env() });
+			started = sandbox.start(["-v", ...FLAGS, "--gpu", gpu, "--name", "newt"], { env: env() });
 			window = await desktop.window();
 			const shares: number[] = [];
 			let isUp = false;
@@ -75,7 +75,7 @@ describe("one machine from its start to its end", () => {
 			for (let i = 0; i < 10; i++) shares.push(await desktop.share(window, BACKGROUND, `after-${i % 4}.png`));
 			expect(shares.length).toBeGreaterThan(5);
 			expect(Math.min(...shares)).toBeGreaterThan(0.7);
-			expect(await desktop.share(window, GHOST, "terminal.png")).toBeLessThan(0.01);
+			expect(await desktop.share(window, GHOST, `terminal-${gpu}.png`)).toBeLessThan(0.01);
 			tty = await guest("ps -o tty= -C bash | grep pts | head -1").then((name) => `/dev/${name.trim()}`);
 			expect(tty).toMatch(/^\/dev\/pts\/\d+$/);
 		},
@@ -107,7 +107,7 @@ describe("one machine from its start to its end", () => {
 			expect(small[0] / before[0]).toBeCloseTo(600 / 800, 1);
 			expect(small[1] / before[1]).toBeCloseTo(900 / 1280, 1);
 			// One pixel of the guest's is one of the host's: both pictures are the same.
-			expect(await desktop.share(window, BACKGROUND, "resized.png")).toBeGreaterThan(0.9);
+			expect(await desktop.share(window, BACKGROUND, `resized-${gpu}.png`)).toBeGreaterThan(0.9);
 			expect(await guest("WAYLAND_DISPLAY=wayland-0 XDG_RUNTIME_DIR=/run/user/1000 wlr-randr")).toContain("900x600");
 			await desktop.focus(window);
 			const full = await follows(() => desktop.tool("xdotool", "key", "ctrl+alt+f"), "1400x900");
@@ -134,7 +134,7 @@ describe("one machine from its start to its end", () => {
 					(text) => text !== "",
 				),
 			).toBe("ßé@|zy-_#");
-			await desktop.share(window, BACKGROUND, "keyboard.png");
+			await desktop.share(window, BACKGROUND, `keyboard-${gpu}.png`);
 		},
 		BOOT_TIMEOUT_MS,
 	);
@@ -173,7 +173,7 @@ describe("one machine from its start to its end", () => {
 			const from = performance.now();
 			await desktop.close();
 			await started.says("closing");
-			const ghost = () => desktop.share(window, GHOST, "closing.png");
+			const ghost = () => desktop.share(window, GHOST, `closing-${gpu}.png`);
 			expect(await until(ghost, (share) => share > 0.02)).toBeLessThan(0.2);
 			const { code, stderr } = await started.outcome;
 			console.log(`closed and gone in ${((performance.now() - from) / 1000).toFixed(1)} s`);

@@ -143,7 +143,7 @@ describe.each(["software", "virgl"])("one machine from its start to its end, %s"
 		"the pointer is where the host's is, and the wheel turns",
 		async () => {
 			const modes = (letter: string) => `printf '\\033[?1000${letter}\\033[?1006${letter}'`;
-			const script = `stty raw -echo; ${modes("h")}; : >/tmp/listens; timeout 5 cat >/tmp/events; ${modes("l")}; stty sane; mv /tmp/events /tmp/mouse`;
+			const script = `stty raw -echo; ${modes("h")}; : >/tmp/listens; timeout --foreground 5 cat >/tmp/events; ${modes("l")}; stty sane; mv /tmp/events /tmp/mouse`;
 			await guest(`cat >/tmp/mouse.sh <<'E'\n${script}\nE`);
 			await desktop.typeLine(window, "sh /tmp/mouse.sh");
 			await until(

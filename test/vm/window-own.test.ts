@@ -122,6 +122,10 @@ describe.each(["software", "virgl"])("one machine from its start to its end, %s"
 		"the keyboard is the host's: what is typed on a German one arrives",
 		async () => {
 			await desktop.typeLine(window, "cat > /tmp/typed");
+			await until(
+				() => guest("ls /tmp"),
+				(names) => names.includes("typed"),
+			);
 			for (const key of ["ssharp", "dead_acute", "e"]) await desktop.tool("xdotool", "key", key);
 			for (const key of ["q", "less"]) {
 				await desktop.tool("xdotool", "keydown", "ISO_Level3_Shift", "key", key, "keyup", "ISO_Level3_Shift");

@@ -1,7 +1,7 @@
 /** The window as a user meets it, from its first moment to its last: on a real X server with a window manager and a German keyboard. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { Desktop, inGuest, until } from "./desktop.ts";
-import { BOOT_TIMEOUT_MS, Sandbox } from "./harness.ts";
+import { BOOT_TIMEOUT_MS, Sandbox, tool } from "./harness.ts";
 
 /** Of our picture and of the terminal. */
 const BACKGROUND = "282C34";
@@ -21,6 +21,26 @@ afterAll(async () => {
 });
 
 const env = () => desktop.env;
+
+test("keyboard layout and scale are read from the desktop", async () => {
+	const resources = await tool(["xrdb", "-merge", "-"], { env: { ...process.env, ...env() }, input: "Xft.dpi: 192\n" });
+	expect(resources.code).toBe(0);
+	await desktop.tool("setxkbmap", "de", "nodeadkeys", "-option", "caps:escape");
+	try {
+		const args = ["run", "--dry-run", "--json", "--display", "sdl", "--gpu", "software"];
+		const window = async (...flags: string[]) => {
+			const { stdout } = await sandbox.run([...args, ...flags], { env: env() });
+			return (JSON.parse(stdout) as { plan: { window: Record<string, unknown> } }).plan.window;
+		};
+		const read = { keymap: "de:nodeadkeys:caps:escape", scale: 2, width: 2560, height: 1600, state: "plain" };
+		expect(await window()).toMatchObject(read);
+		const asked = await window("--keymap", "fr", "--scale", "1", "--window", "maximized");
+		expect(asked).toMatchObject({ keymap: "fr", scale: 1, width: 1280, height: 800, state: "maximized" });
+	} finally {
+		await desktop.tool("xrdb", "-remove");
+		await desktop.tool("setxkbmap", "de", "-option", "");
+	}
+});
 
 test.each([
 	["sdl", "software"],

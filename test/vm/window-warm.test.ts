@@ -1,5 +1,5 @@
 /** Windows of machines that come out of a snapshot: their size, scale and keyboard, and every way of leaving. */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
 import { Desktop, inGuest, until } from "./desktop.ts";
 import { BOOT_TIMEOUT_MS, Sandbox, type Started } from "./harness.ts";
 
@@ -25,6 +25,15 @@ beforeAll(async () => {
 afterAll(async () => {
 	sandbox[Symbol.dispose]();
 	await desktop[Symbol.asyncDispose]();
+});
+
+/** The window of a test that failed must not be in the next one's way. */
+afterEach(async () => {
+	for (const line of sandbox.processes()) process.kill(Number(line.split(" ")[0]), "SIGKILL");
+	await until(
+		() => Promise.resolve(sandbox.instances()),
+		(left) => left.length === 0,
+	);
 });
 
 /** A warm machine whose terminal is up. */

@@ -5,13 +5,13 @@ import { z } from "zod";
 import type { Config } from "../config/schema.ts";
 import { Fault, reason } from "../errors.ts";
 import { formatAddress, parseAddress } from "../filter/address.ts";
-import { LINK } from "../filter/link.ts";
-import { makePolicy, needsLoopback, type PolicyText } from "../filter/policy.ts";
+import type { PolicyText } from "../filter/policy.ts";
 import { parseRule } from "../filter/rules.ts";
 import { areNamespacesRestricted } from "../host/user-namespaces.ts";
 import { adoptSocket } from "../network/adopt.ts";
 import { greetPasst } from "../network/passt-greeting.ts";
 import { openSocketPair } from "../network/socket-pair.ts";
+import { passtArgv } from "../plan/passt.ts";
 import { LineSplitter } from "../wire/lines.ts";
 import type { LogFile } from "./logs.ts";
 import { Child } from "./process.ts";
@@ -20,7 +20,6 @@ import { Child } from "./process.ts";
 export const FILTER_VERB = "net-filter";
 /** Its descriptors: towards QEMU, towards passt, and the launcher's, to which it tells whether passt answers. */
 export const FILTER_FD = { status: 3, guest: 4, outside: 5 } as const;
-const PASST_FD = 3;
 /** Nothing of the user's; our own program wants a home, which it does not look into. */
 const NO_ENVIRONMENT = { HOME: "/nonexistent" };
 const STATUS_CHARS_MAX = 1000;
@@ -66,7 +65,7 @@ export function startNetwork({ passt, policy, ipv6, log }: NetworkOrder): Starte
 	let carrier: Child;
 	try {
 		carrier = Child.start({
-			argv: [...passt, ...passtArgv(policy, ipv6)],
+			argv: [...passt, ...passtArgv(policy, { ipv6, resolver: findResolver() })],
 			env: NO_ENVIRONMENT,
 			log,
 			fds: [outside.fds[1]],
@@ -76,12 +75,18 @@ export function startNetwork({ passt, policy, ipv6, log }: NetworkOrder): Starte
 		guest[Symbol.dispose]();
 		throw error;
 	}
+	let isOpen = true;
+	const handedOver = () => {
+		if (isOpen) guest[Symbol.dispose]();
+		isOpen = false;
+	};
 	return {
 		fd: guest.fds[1],
-		handedOver: () => guest[Symbol.dispose](),
+		handedOver,
 		outcome: outcomeOf(filter, carrier),
 		pids: [filter.pid, carrier.pid],
 		[Symbol.asyncDispose]: async () => {
+			handedOver();
 			await filter[Symbol.asyncDispose]();
 			await carrier[Symbol.asyncDispose]();
 		},
@@ -91,10 +96,13 @@ export function startNetwork({ passt, policy, ipv6, log }: NetworkOrder): Starte
 /** Null if passt carries traffic on this host, else why not. For `doctor`. */
 export async function whyNoPasst(passt: readonly string[]): Promise<string | null> {
 	const { fds } = openSocketPair();
-	const child = Bun.spawn([...passt, ...passtArgv({ mode: "internet", allow: [], deny: [] }, false)], {
-		env: NO_ENVIRONMENT,
-		stdio: ["ignore", "ignore", "pipe", fds[1]],
-	});
+	const child = Bun.spawn(
+		[...passt, ...passtArgv({ mode: "internet", allow: [], deny: [] }, { ipv6: false, resolver: null })],
+		{
+			env: NO_ENVIRONMENT,
+			stdio: ["ignore", "ignore", "pipe", fds[1]],
+		},
+	);
 	closeSync(fds[1]);
 	const socket = adoptSocket(fds[0]);
 	const timer = setTimeout(() => child.kill("SIGKILL"), PASST_ANSWER_MS);
@@ -135,29 +143,6 @@ function isReady(line: string): boolean {
 	} catch {
 		return false;
 	}
-}
-
-function passtArgv(policy: PolicyText, hasIpv6: boolean): string[] {
-	// The host's resolver is behind one address; the other ways that passt has to the host itself are closed.
-	const argv = ["--foreground", "--fd", String(PASST_FD), "--dns", LINK.dns];
-	const resolver = findResolver();
-	if (resolver !== null) argv.push("--dns-forward", LINK.dns, "--dns-host", resolver);
-	argv.push(
-		"--search",
-		"none",
-		"--address",
-		LINK.address,
-		"--netmask",
-		String(LINK.prefixBits),
-		"--gateway",
-		LINK.gateway,
-	);
-	if (hasIpv6) argv.push("--address", LINK.address6, "--gateway", LINK.gateway6);
-	// On a host that is offline passt would go by rules of its own; the loopback card is always there, and binds it to nothing.
-	else argv.push("--ipv4-only", "--interface", "lo");
-	if (!needsLoopback(makePolicy(policy, []))) return [...argv, "--no-map-gw"];
-	argv.push("--map-host-loopback", LINK.gateway);
-	return hasIpv6 ? [...argv, "--map-host-loopback", LINK.gateway6] : argv;
 }
 
 /** The host's first name server; passt takes it from there by itself only where it also tells the guest its address. */

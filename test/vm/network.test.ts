@@ -17,7 +17,7 @@ const greet = (host: string) => `timeout 10 bash -c 'cat < /dev/tcp/${host}/${PO
 beforeAll(async () => {
 	if (!canPlayInternet()) return;
 	sandbox = new Sandbox();
-	internet = await Internet.open(sandbox.root);
+	internet = await Internet.open();
 	launcher = internet.launcher(sandbox);
 	const made = await vg(["prewarm", ...FLAGS, "--display", "none"]);
 	if (made.code !== 0) throw new Error(made.stderr);

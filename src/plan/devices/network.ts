@@ -9,8 +9,9 @@ const USER = { id: "net", net: `${LINK.address}/${LINK.prefixBits}`, ipv6: false
 /** What is behind the card; null without one. */
 function backend({ network, networkFd, snapshot }: MachinePlan): string | null {
 	if (network.kind === "none") return null;
-	// Nothing for a machine that is being made into a snapshot.
-	if (snapshot?.role === "make" || network.kind === "closed") return keyval("user", { ...USER, restrict: true });
+	// Nothing for a machine that is being made into a snapshot: a hub that nobody is on. QEMU's user network would be saved too.
+	if (snapshot?.role === "make") return keyval("hubport", { id: "net", hubid: 0 });
+	if (network.kind === "closed") return keyval("user", { ...USER, restrict: true });
 	if (network.kind === "open") return keyval("user", USER);
 	return keyval("stream", { id: "net", server: false, "addr.type": "fd", "addr.str": networkFd });
 }

@@ -1,7 +1,7 @@
 /** A network namespace that plays the internet and the LAN, and listeners of the host's, which count who comes. Needs root. */
 
 import dgram from "node:dgram";
-import { rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import net from "node:net";
 import os from "node:os";
 import { join } from "node:path";
@@ -15,7 +15,7 @@ const CABLE = { host: "10.199.0.1", peer: "10.199.0.2", host6: "fd99::1", peer6:
 const NEIGHBOUR = { host: "198.41.0.1", peer: "198.41.0.2" } as const;
 const METADATA = "169.254.169.254";
 /** The host's name server, which listens on its loopback, as systemd-resolved does. */
-const RESOLVER = "127.0.0.77";
+export const RESOLVER = "127.0.0.77";
 export const PORT = 8099;
 export const OTHER_PORT = 8098;
 
@@ -62,12 +62,12 @@ export class Internet implements AsyncDisposable {
 	/** Datagrams and connections that the resolver got, and those that were no plain question. */
 	readonly dns = { questions: 0, others: 0, connections: 0 };
 
-	static async open(folder: string): Promise<Internet> {
+	static async open(): Promise<Internet> {
 		const internet = new Internet();
 		try {
 			await internet.#lay();
 			await internet.#listen();
-			await internet.#serve(folder);
+			await internet.#serve();
 			await internet.#resolve();
 			return internet;
 		} catch (error) {
@@ -129,7 +129,9 @@ export class Internet implements AsyncDisposable {
 		this.#scope.defer(() => void server.close());
 	}
 
-	async #serve(folder: string): Promise<void> {
+	async #serve(): Promise<void> {
+		// Not in a sandbox, whose leftovers are looked for.
+		const folder = mkdtempSync(join(os.tmpdir(), "vg-internet-"));
 		const script = join(folder, "server.cjs");
 		this.#peerFile = join(folder, "connections");
 		writeFileSync(script, SERVER);
@@ -140,7 +142,7 @@ export class Internet implements AsyncDisposable {
 		this.#scope.defer(async () => {
 			child.kill("SIGKILL");
 			await child.exited;
-			rmSync(script, { force: true });
+			rmSync(folder, { recursive: true, force: true });
 		});
 		for (;;) {
 			if ((await this.#peerLines()).filter((line) => line === "up").length === listeners.length) return;

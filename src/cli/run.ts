@@ -255,6 +255,7 @@ async function judge({ machine, logs }: OpenRun): Promise<void> {
 		graphics: machine.guest.graphics,
 		alive: machine.guest.has("kernel"),
 		fatal: machine.guest.fatal,
+		panic: machine.guest.panic,
 		serialTail: logs.tail("serial"),
 		qemuTail: logs.tail("qemu"),
 		logFolder: logs.folder,

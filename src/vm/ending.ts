@@ -13,6 +13,8 @@ export interface EndingFacts extends Ending {
 	readonly alive: boolean;
 	/** Why the guest gave up, by its own word on the console. */
 	readonly fatal: string | null;
+	/** Why its kernel panicked, where the console told. */
+	readonly panic: string | null;
 	/** Last lines of the serial console and of QEMU. */
 	readonly serialTail: string;
 	readonly qemuTail: string;
@@ -72,7 +74,9 @@ export function judgeEnding(facts: EndingFacts): Fault | null {
 			tail: facts.qemuTail || facts.serialTail,
 		});
 	}
-	if (facts.panicked) return new Fault("The guest's kernel panicked", { log, tail: facts.serialTail });
+	if (facts.panicked) {
+		return new Fault("The guest's kernel panicked", { why: facts.panic ?? undefined, log, tail: facts.serialTail });
+	}
 	if (facts.exitCode !== 0) {
 		return new Fault(`QEMU ended with ${describeExit(facts.exitCode)}`, { log, tail: facts.qemuTail });
 	}

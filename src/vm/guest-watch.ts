@@ -16,6 +16,8 @@ export type SessionEnd = Extract<GuestEvent, { event: "session-ended" }>;
 /** The initramfs writes these to the console; the second one before it gives up. */
 const SERIAL_ALIVE = "virtualghost: initramfs";
 const SERIAL_FATAL = "virtualghost: fatal: ";
+/** The kernel's own; the trace that follows is longer than what an error shows. */
+const SERIAL_PANIC = "Kernel panic - not syncing: ";
 const SERIAL_LINE_CHARS_MAX = 4096;
 
 export class GuestWatch {
@@ -31,6 +33,8 @@ export class GuestWatch {
 	onAlive: () => void = () => {};
 	/** Why the guest says that it cannot start. */
 	fatal: string | null = null;
+	/** Why its kernel has panicked, by its own word. */
+	panic: string | null = null;
 	/** Set where guest and launcher speak different protocols. */
 	foreignProtocol: { readonly protocol: number; readonly version: string } | null = null;
 	readonly #seen = new Set<Stage>();
@@ -69,6 +73,8 @@ export class GuestWatch {
 	#readSerial(line: string): void {
 		if (line.includes(SERIAL_ALIVE)) this.#mark("kernel");
 		const fatal = line.indexOf(SERIAL_FATAL);
+		const panic = line.indexOf(SERIAL_PANIC);
+		if (panic >= 0) this.panic ??= line.slice(panic + SERIAL_PANIC.length).trim();
 		if (fatal >= 0) this.fatal ??= line.slice(fatal + SERIAL_FATAL.length).trim();
 	}
 

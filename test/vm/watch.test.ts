@@ -36,7 +36,7 @@ test(
 		expect(await secondsToEnd(started, performance.now())).toBeLessThan(2);
 		const { code, stderr } = await started.outcome;
 		expect([code, stderr]).toEqual([1, expect.stringContaining("The guest's kernel panicked")]);
-		expect(stderr).toContain("sysrq triggered crash");
+		expect(stderr).toContain("  why: sysrq triggered crash\n  last lines:\n  | [");
 		expect([await sandbox.lingering(2), sandbox.instances()]).toEqual([[], []]);
 	},
 	BOOT_TIMEOUT_MS,

@@ -10,6 +10,7 @@ const good: EndingFacts = {
 	graphics: null,
 	alive: true,
 	fatal: null,
+	panic: null,
 	serialTail: "serial",
 	qemuTail: "qemu",
 	logFolder: "/logs",
@@ -60,7 +61,10 @@ test("everything else is told, never 0", () => {
 		"The session in the guest crashed",
 	);
 	expect(judge({ session: null, fatal: "no root disk" })).toBe("The guest could not start");
-	expect(judge({ panicked: true })).toBe("The guest's kernel panicked");
+	expect(judgeEnding({ ...good, panicked: true, panic: "no init found" })).toMatchObject({
+		message: "The guest's kernel panicked",
+		details: { why: "no init found", tail: "serial" },
+	});
 	expect(judge({ trouble: "hung", exitCode: 137 })).toBe("The guest does not answer any more and was ended");
 	expect(judge({ trouble: "internal-error" })).toBe("The guest's processor stopped by an error and cannot go on");
 	expect(judge({ exitCode: 137, shutdown: null })).toBe("QEMU ended with signal 9");

@@ -33,10 +33,10 @@ async function buildTree(): Promise<void> {
 	const folder = join(sandbox.root, "repository");
 	await makeArchPackages(builtRootTree(), folder, sandbox.root, NAMES);
 	const tools = await archToolsStep(context);
-	const argv = ["sh", "-euc", "cd /mnt/repository && repo-add -q local.db.tar.gz *.pkg.tar.zst"];
+	const argv = ["sh", "-euc", "cd /mnt/repository && repo-add -q standin.db.tar.gz *.pkg.tar.zst"];
 	const log = join(sandbox.root, "arch.log");
 	await inTree({ tree: join(tools.dir, "tree"), argv, mounts: [{ from: folder, as: "repository" }] }, { log });
-	const env = { ARCH_MIRROR: "file:///mnt/repository", ARCH_REPOS: "local", ARCH_SIGLEVEL: "Never" };
+	const env = { ARCH_MIRROR: "file:///mnt/repository", ARCH_REPOS: "standin", ARCH_SIGLEVEL: "Never" };
 	root = await archTreeStep(context, { env, folder, key: builtRootTree() });
 }
 
@@ -103,7 +103,7 @@ describe.skipIf(!isRoot)("the container", () => {
 			const buildah = (...args: string[]) => tool(["buildah", ...storage(), ...args], { cwd: REPO });
 			await makeBaseImage(buildah);
 			const options = ["--isolation", "chroot", "--cap-add", "SYS_ADMIN", "--target", "arch-root", "-t", "arch-root"];
-			const parts = ["ARCH_BASE=localhost/stand-in", "ARCH_REPOS=local", "ARCH_SIGLEVEL=Never"];
+			const parts = ["ARCH_BASE=localhost/stand-in", "ARCH_REPOS=standin", "ARCH_SIGLEVEL=Never"];
 			const built = await buildah(
 				"build",
 				...options,

@@ -92,7 +92,19 @@ async function takePicture(): Promise<void> {
 	const head = CONFIG.split("\n").slice(0, 11).join("\n");
 	const text = `~/.config/ghostty/config\n\n${head}\n...\n\n~/.config/ghostty/themes/Deep Sea\n\n${THEME}`;
 	const panel = ["-size", "420x800", "xc:#f4f1ea", "-font", "DejaVu-Sans-Mono", "-pointsize", "14", "-fill", "#222222"];
-	const drawn = ["-annotate", "+16+30", text, terminal, "+append", "-resize", "1200x", "-colors", "64"];
+	const drawn = [
+		"-annotate",
+		"+16+30",
+		text,
+		terminal,
+		"+append",
+		"-resize",
+		"1200x",
+		"+dither",
+		"-colors",
+		"48",
+		"-strip",
+	];
 	const made = await tool(["convert", ...panel, ...drawn, join(PICTURES, "ghostty-config.png")]);
 	expect([made.code, made.stderr]).toEqual([0, ""]);
 }

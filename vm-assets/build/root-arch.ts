@@ -15,6 +15,8 @@ const RECIPE = ["vm-assets/rootfs/arch", "vm-assets/rootfs/configure"] as const;
 /** pacman and pacstrap, which Debian has too; makepkg brings `repo-add`. */
 const PACKAGES = [
 	"pacman-package-manager",
+	// Which pacstrap calls and does not depend on.
+	"mount",
 	"arch-install-scripts",
 	"makepkg",
 	"archlinux-keyring",

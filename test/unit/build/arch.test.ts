@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { SOURCE_EPOCH } from "../../../vm-assets/build/context.ts";
 import { parseList } from "../../../vm-assets/build/debian.ts";
 import { archSource, parsePacmanDesc } from "../../../vm-assets/build/root-arch.ts";
 
@@ -17,6 +18,10 @@ test("the list has the parts that the session is made of", () => {
 	const names = parseList(readFileSync(join(ARCH, "packages.list"), "utf8"));
 	expect(names).toEqual(expect.arrayContaining(["base", "dbus", "seatd", "cage", "mesa", "ghostty", "openssh"]));
 	expect(new Set(names).size).toBe(names.length);
+});
+
+test("files get the build's one time in a container too", () => {
+	expect(readFileSync(join(ARCH, "make"), "utf8")).toContain(`SOURCE_DATE_EPOCH:-${SOURCE_EPOCH}}`);
 });
 
 test("only what the recipe asks for comes from the environment", () => {

@@ -1,7 +1,15 @@
 /** The keyboard and the scale of the desktop that a window opens on. Whatever cannot be found out is left to the defaults. */
 import { existsSync, readFileSync } from "node:fs";
 import type { DesktopFact, Platform } from "../plan/facts.ts";
-import { fromDefaultKeyboard, fromLocalectl, fromMacos, fromSetxkbmap, fromWindows } from "./keyboard-layouts.ts";
+import {
+	fromDefaultKeyboard,
+	fromGnome,
+	fromKde,
+	fromLocalectl,
+	fromMacos,
+	fromSetxkbmap,
+	fromWindows,
+} from "./keyboard-layouts.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -23,8 +31,10 @@ function askKeymap(platform: Platform, env: Env): DesktopFact["keymap"] {
 	return null;
 }
 
+type Sources = readonly (readonly [string, () => string | null])[];
+
 /** The first that answers. */
-function keymapSources(platform: Platform, env: Env): readonly (readonly [string, () => string | null])[] {
+function keymapSources(platform: Platform, env: Env): Sources {
 	switch (platform) {
 		case "darwin": {
 			const key = ["read", "com.apple.HIToolbox", "AppleCurrentKeyboardLayoutInputSourceID"];
@@ -36,16 +46,29 @@ function keymapSources(platform: Platform, env: Env): readonly (readonly [string
 		}
 		case "linux":
 			return [
-				...(env.DISPLAY ? ([["setxkbmap", () => fromSetxkbmap(ask(["setxkbmap", "-query"], env))]] as const) : []),
+				...(env.WAYLAND_DISPLAY ? waylandSources(env) : x11Sources(env)),
 				["localectl", () => fromLocalectl(ask(["localectl", "status"], env))],
-				[DEFAULT_KEYBOARD, () => (existsSync(DEFAULT_KEYBOARD) ? fromDefaultKeyboard(readDefaultKeyboard()) : null)],
+				[DEFAULT_KEYBOARD, () => fromDefaultKeyboard(read(DEFAULT_KEYBOARD))],
 			];
 	}
 }
 
-function readDefaultKeyboard(): string {
+function x11Sources(env: Env): Sources {
+	return env.DISPLAY ? [["setxkbmap", () => fromSetxkbmap(ask(["setxkbmap", "-query"], env))]] : [];
+}
+
+/** Not setxkbmap: Xwayland names its own default there, whatever the compositor's keyboard is. */
+function waylandSources(env: Env): Sources {
+	const desktop = env.XDG_CURRENT_DESKTOP ?? "";
+	const sources = ["gsettings", "get", "org.gnome.desktop.input-sources", "sources"] as const;
+	if (/GNOME|Unity|Budgie/i.test(desktop)) return [["GNOME's input sources", () => fromGnome(ask(sources, env))]];
+	const folder = env.XDG_CONFIG_HOME ?? `${env.HOME ?? ""}/.config`;
+	return /KDE/i.test(desktop) ? [["KDE's kxkbrc", () => fromKde(read(`${folder}/kxkbrc`))]] : [];
+}
+
+function read(path: string): string {
 	try {
-		return readFileSync(DEFAULT_KEYBOARD, "utf8");
+		return existsSync(path) ? readFileSync(path, "utf8") : "";
 	} catch {
 		return "";
 	}
@@ -64,7 +87,7 @@ function askScale(env: Env): DesktopFact["scale"] {
 
 /** Stdout of a tool of the host's; nothing where it is missing, fails or hangs. */
 function ask(argv: readonly [string, ...string[]], env: Env): string {
-	const path = Bun.which(argv[0], { PATH: env.PATH ?? "" });
+	const path = Bun.which(argv[0], { PATH: env.PATH ?? env.Path ?? "" });
 	if (path === null) return "";
 	const child = Bun.spawnSync([path, ...argv.slice(1)], {
 		env: { ...env, LC_ALL: "C" },

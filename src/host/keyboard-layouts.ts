@@ -129,6 +129,19 @@ export function fromLocalectl(output: string): string | null {
 	return fromFields(output, /^\s*X11 (Layout|Variant|Options):\s*(.*)$/gm);
 }
 
+/** `gsettings get org.gnome.desktop.input-sources sources`: `[('xkb', 'de+nodeadkeys'), ('ibus', 'anthy')]`; the first keyboard. */
+export function fromGnome(output: string): string | null {
+	const [, layout, variant] = /\('xkb', '([^'+]+)(?:\+([^']+))?'\)/.exec(output) ?? [];
+	if (layout === undefined) return null;
+	return variant === undefined ? layout : `${layout}:${variant}`;
+}
+
+/** KDE's kxkbrc, whose list counts only where it is switched on. */
+export function fromKde(file: string): string | null {
+	if (!/^Use=true$/m.test(file)) return null;
+	return fromFields(file, /^(Layout|Variant)List=(.*)$/gm);
+}
+
 /** keyboard(5), of Debian and its descendants. */
 export function fromDefaultKeyboard(file: string): string | null {
 	return fromFields(file, /^\s*XKB(LAYOUT|VARIANT|OPTIONS)\s*=\s*(.*)$/gm);

@@ -1,6 +1,8 @@
 import { expect, test } from "bun:test";
 import {
 	fromDefaultKeyboard,
+	fromGnome,
+	fromKde,
 	fromLocalectl,
 	fromMacos,
 	fromSetxkbmap,
@@ -29,6 +31,14 @@ test("localectl status", () => {
 	].join("\n");
 	expect(fromLocalectl(text)).toBe("de:nodeadkeys:terminate:ctrl_alt_bksp");
 	expect(fromLocalectl("   System Locale: LANG=C.UTF-8\n       VC Keymap: n/a\n")).toBeNull();
+});
+
+test("GNOME and KDE, whose Wayland sessions X11's tools know nothing of", () => {
+	expect(fromGnome("[('xkb', 'de+nodeadkeys'), ('xkb', 'us')]\n")).toBe("de:nodeadkeys");
+	expect(fromGnome("[('ibus', 'anthy'), ('xkb', 'jp')]\n")).toBe("jp");
+	expect(fromGnome("@a(ss) []\n")).toBeNull();
+	expect(fromKde("[Layout]\nLayoutList=de,us\nVariantList=nodeadkeys,\nUse=true\n")).toBe("de,us:nodeadkeys,");
+	expect(fromKde("[Layout]\nLayoutList=de\nUse=false\n")).toBeNull();
 });
 
 test("/etc/default/keyboard", () => {

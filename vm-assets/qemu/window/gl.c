@@ -1,8 +1,8 @@
 /* The picture with OpenGL, whatever its version: scissored clears need no shader. The window's context has to be current. */
 #include "window.h"
-#include <stddef.h>
+#include <stdlib.h>
 
-enum { SCISSOR_TEST = 0x0c11, COLOR_BUFFER_BIT = 0x4000 };
+enum { RGBA = 0x1908, UNSIGNED_BYTE = 0x1401, SCISSOR_TEST = 0x0c11, COLOR_BUFFER_BIT = 0x4000 };
 
 struct gl {
 	void (*clear_color)(float, float, float, float);
@@ -27,4 +27,16 @@ void paint_with_gl(const struct wishes *wishes, unsigned step, int width, int he
 	enable(SCISSOR_TEST);
 	paint_picture(wishes, step, width, height, fill_gl, &gl);
 	disable(SCISSOR_TEST);
+}
+
+int is_drawn_with_gl(int width, int height, gl_find_fn *find) {
+	void (*read)(int, int, int, int, unsigned, unsigned, void *) = find ? find("glReadPixels") : NULL;
+	uint32_t *pixels = calloc((size_t)width * (size_t)height, sizeof *pixels);
+	int drawn = 1;
+	if (read && pixels) {
+		read(0, 0, width, height, RGBA, UNSIGNED_BYTE, pixels);
+		drawn = is_drawn(pixels, width * height);
+	}
+	free(pixels);
+	return drawn;
 }

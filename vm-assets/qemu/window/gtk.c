@@ -27,8 +27,11 @@ typedef int handler_fn(void *, void *, void *);
 static struct {
 	void *window, *area;
 	int is_gl, close_asked, resized;
-	struct wishes wishes;
-	unsigned step, painted_at, resized_at;
+	unsigned resized_at;
+	struct showing showing;
+	/* The guest's picture without OpenGL. */
+	const uint32_t *pixels;
+	int pixel_count;
 } it;
 
 /* A handler of QEMU's behind one of ours. */
@@ -54,7 +57,8 @@ static void fill_cairo(void *canvas, int x, int y, int width, int height, uint32
 static int draw(void *widget, void *cairo, void *data) {
 	struct behind *behind = data;
 	it.area = widget;
-	if (it.wishes.show != SHOW_PICTURE) return behind->handler(widget, cairo, behind->data);
+	if (it.showing.stage == GUEST_SOON && (!it.pixels || is_drawn(it.pixels, it.pixel_count))) it.showing.stage = GUEST;
+	if (it.showing.stage == GUEST) return behind->handler(widget, cairo, behind->data);
 	struct canvas canvas = {
 		.cairo = cairo,
 		.colour = CAIRO(cairo_set_source_rgb, void (*)(void *, double, double, double)),
@@ -63,7 +67,7 @@ static int draw(void *widget, void *cairo, void *data) {
 	};
 	int width = GTK(gtk_widget_get_allocated_width, int (*)(void *))(widget);
 	int height = GTK(gtk_widget_get_allocated_height, int (*)(void *))(widget);
-	paint_picture(&it.wishes, it.step, width, height, fill_cairo, &canvas);
+	paint_picture(&it.showing.wishes, it.showing.step, width, height, fill_cairo, &canvas);
 	return 1;
 }
 
@@ -72,18 +76,26 @@ static int render(void *area, void *context, void *data) {
 	struct behind *behind = data;
 	it.area = area;
 	it.is_gl = 1;
-	if (it.wishes.show != SHOW_PICTURE) return behind->handler(area, context, behind->data);
+	if (it.showing.stage == GUEST) return behind->handler(area, context, behind->data);
 	int scale = GTK(gtk_widget_get_scale_factor, int (*)(void *))(area);
 	int width = GTK(gtk_widget_get_allocated_width, int (*)(void *))(area) * scale;
 	int height = GTK(gtk_widget_get_allocated_height, int (*)(void *))(area) * scale;
-	paint_with_gl(&it.wishes, it.step, width, height, (gl_find_fn *)dlsym(RTLD_DEFAULT, "eglGetProcAddress"));
+	gl_find_fn *get = (gl_find_fn *)dlsym(RTLD_DEFAULT, "eglGetProcAddress");
+	if (it.showing.stage == GUEST_SOON) {
+		behind->handler(area, context, behind->data);
+		if (is_drawn_with_gl(width, height, get)) {
+			it.showing.stage = GUEST;
+			return 1;
+		}
+	}
+	paint_with_gl(&it.showing.wishes, it.showing.step, width, height, get);
 	return 1;
 }
 
 static int close_window(void *widget, void *event, void *data) {
 	struct behind *behind = data;
 	/* As in sdl.c. */
-	if (it.close_asked || it.wishes.show == SHOW_PICTURE) return behind->handler(widget, event, behind->data);
+	if (it.close_asked || it.showing.stage == PICTURE) return behind->handler(widget, event, behind->data);
 	it.close_asked = 1;
 	ask_for_end();
 	return 1;
@@ -105,10 +117,7 @@ static void redraw(void) {
 static int tick(void *nothing) {
 	(void)nothing;
 	unsigned now = milliseconds();
-	int changed = read_wishes(&it.wishes);
-	int steps = it.wishes.show == SHOW_PICTURE && now - it.painted_at >= STEP_MS;
-	if (steps) it.step++, it.painted_at = now;
-	if (changed || steps) redraw();
+	if (look_at_wishes(&it.showing, now) != NOTHING) redraw();
 	if (it.resized && now - it.resized_at >= SETTLE_MS && tell_guest_size(0, 0)) it.resized = 0;
 	return 1;
 }
@@ -161,13 +170,14 @@ HOOK void *gtk_window_new(int type) {
 	void *window = GTK(gtk_window_new, void *(*)(int))(type);
 	if (it.window || !is_qemus(__builtin_return_address(0))) return window;
 	it.window = window;
-	read_wishes(&it.wishes);
-	if (it.wishes.width > 0 && it.wishes.height > 0) {
+	look_at_wishes(&it.showing, milliseconds());
+	const struct wishes *wishes = &it.showing.wishes;
+	if (wishes->width > 0 && wishes->height > 0) {
 		void (*size)(void *, int, int) = GTK(gtk_window_set_default_size, void (*)(void *, int, int));
 		int scale = monitor_scale();
-		size(window, it.wishes.width / scale, it.wishes.height / scale);
+		size(window, wishes->width / scale, wishes->height / scale);
 	}
-	if (it.wishes.maximized) GTK(gtk_window_maximize, void_fn *)(window);
+	if (wishes->maximized) GTK(gtk_window_maximize, void_fn *)(window);
 	GLIB(g_timeout_add, unsigned (*)(unsigned, int (*)(void *), void *))(SETTLE_MS / 2, tick, NULL);
 	return window;
 }
@@ -190,6 +200,16 @@ HOOK void gtk_window_set_icon_name(void *window, const char *name) {
 		find("libgdk_pixbuf-2.0.so.0", "gdk_pixbuf_new_from_data");
 	void *icon = from_data(bytes, 0, 1, 8, ICON_SIZE, ICON_SIZE, ICON_SIZE * 4, NULL, NULL);
 	GTK(gtk_window_set_icon, void (*)(void *, void *))(window, icon);
+}
+
+HOOK void *cairo_image_surface_create_for_data(uint8_t *data, int format, int width, int height, int stride) {
+	if (is_qemus(__builtin_return_address(0))) {
+		it.pixels = (const uint32_t *)(const void *)data;
+		it.pixel_count = stride / 4 * height;
+	}
+	void *(*create)(uint8_t *, int, int, int, int) =
+		CAIRO(cairo_image_surface_create_for_data, void *(*)(uint8_t *, int, int, int, int));
+	return create(data, format, width, height, stride);
 }
 
 /* The window's size is the user's: the guest follows it, and never the other way round. */

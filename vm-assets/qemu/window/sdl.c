@@ -15,6 +15,7 @@ struct event {
 };
 enum { QUIT = 0x100, WINDOW_EVENT = 0x200, EXPOSED = 3, RESIZED = 5, SIZE_CHANGED = 6, CLOSE = 14 };
 enum { FLAG_HIDDEN = 0x8, FLAG_MAXIMIZED = 0x80 };
+enum { ARGB8888 = 0x16362004 };
 enum { GL_FRAMEBUFFER = 0x8d40, GL_FRAMEBUFFER_BINDING = 0x8ca6 };
 
 /* A module of QEMU's has loaded it; it is in no scope that RTLD_NEXT searches. */
@@ -32,8 +33,7 @@ typedef void size_fn(void *, int *, int *);
 
 static struct {
 	void *window, *renderer, *gl;
-	struct wishes wishes;
-	unsigned step, painted_at;
+	struct showing showing;
 	/* The guest has to be told the size of the window. */
 	int resized;
 	unsigned resized_at;
@@ -52,13 +52,25 @@ static void paint_renderer(void) {
 	int (*scale)(void *, int, int) = REAL(SDL_RenderSetLogicalSize, int (*)(void *, int, int));
 	scale(it.renderer, 0, 0);
 	REAL(SDL_GetRendererOutputSize, int (*)(void *, int *, int *))(it.renderer, &width, &height);
-	paint_picture(&it.wishes, it.step, width, height, fill_renderer, it.renderer);
+	paint_picture(&it.showing.wishes, it.showing.step, width, height, fill_renderer, it.renderer);
 	/* What QEMU clears the border of its own picture with. */
 	REAL(SDL_SetRenderDrawColor, int (*)(void *, int, int, int, int))(it.renderer, 0, 0, 0, 255);
 	scale(it.renderer, logical_width, logical_height);
 }
 
-/* The window's context has to be current. */
+/* QEMU has drawn the guest's picture, and is about to show it. */
+static int is_renderer_drawn(void) {
+	int width, height, drawn = 1;
+	REAL(SDL_GetRendererOutputSize, int (*)(void *, int *, int *))(it.renderer, &width, &height);
+	uint32_t *pixels = calloc((size_t)width * (size_t)height, sizeof *pixels);
+	int (*read)(void *, void *, uint32_t, void *, int) =
+		REAL(SDL_RenderReadPixels, int (*)(void *, void *, uint32_t, void *, int));
+	if (pixels && read(it.renderer, NULL, ARGB8888, pixels, width * 4) == 0) drawn = is_drawn(pixels, width * height);
+	free(pixels);
+	return drawn;
+}
+
+/* Our picture, or none where the guest has one to show. The window's context has to be current. */
 static void paint_gl(void) {
 	gl_find_fn *find = REAL(SDL_GL_GetProcAddress, gl_find_fn *);
 	void (*bind)(unsigned, unsigned) = find("glBindFramebuffer");
@@ -68,12 +80,12 @@ static void paint_gl(void) {
 	REAL(SDL_GL_GetDrawableSize, size_fn *)(it.window, &width, &height);
 	get(GL_FRAMEBUFFER_BINDING, &bound);
 	bind(GL_FRAMEBUFFER, 0);
-	paint_with_gl(&it.wishes, it.step, width, height, find);
+	if (it.showing.stage == GUEST_SOON && is_drawn_with_gl(width, height, find)) it.showing.stage = GUEST;
+	else paint_with_gl(&it.showing.wishes, it.showing.step, width, height, find);
 	bind(GL_FRAMEBUFFER, (unsigned)bound);
 }
 
 static void show_picture(void) {
-	it.painted_at = milliseconds();
 	if (it.gl) {
 		if (REAL(SDL_GL_MakeCurrent, int (*)(void *, void *))(it.window, it.gl) != 0) return;
 		paint_gl();
@@ -95,13 +107,9 @@ static void show_guest(void) {
 static void tick(void) {
 	if (!it.window) return;
 	unsigned now = milliseconds();
-	enum show before = it.wishes.show;
-	int changed = read_wishes(&it.wishes);
-	if (changed && it.wishes.show == SHOW_GUEST && before == SHOW_PICTURE) show_guest();
-	if (it.wishes.show == SHOW_PICTURE && (changed || now - it.painted_at >= STEP_MS)) {
-		it.step++;
-		show_picture();
-	}
+	enum due due = look_at_wishes(&it.showing, now);
+	if (due == REPAINT) show_picture();
+	if (due == LOOK_AGAIN) show_guest();
 	if (it.resized && now - it.resized_at >= SETTLE_MS) {
 		int width, height;
 		REAL(SDL_GetWindowSize, size_fn *)(it.window, &width, &height);
@@ -125,7 +133,7 @@ static int pass(const struct event *event) {
 	if (event->window_event == RESIZED || event->window_event == SIZE_CHANGED) note_resize();
 	if (event->window_event != CLOSE) return 1;
 	/* Before there is a terminal nothing is worth asking for; and who asks twice means it. */
-	if (it.close_asked || it.wishes.show == SHOW_PICTURE) return 1;
+	if (it.close_asked || it.showing.stage == PICTURE) return 1;
 	it.close_asked = it.quit_follows = 1;
 	ask_for_end();
 	return 0;
@@ -153,13 +161,14 @@ HOOK void *SDL_CreateWindow(const char *title, int x, int y, int width, int heig
 	if (it.window || flags & FLAG_HIDDEN) return create(title, x, y, width, height, flags);
 	/* As QEMU's GTK window does it: in the "C" locale libX11 makes an empty title of one that is not ASCII. */
 	setlocale(LC_CTYPE, "C.UTF-8");
-	read_wishes(&it.wishes);
-	if (it.wishes.width > 0 && it.wishes.height > 0) {
-		width = it.wishes.width;
-		height = it.wishes.height;
+	look_at_wishes(&it.showing, milliseconds());
+	const struct wishes *wishes = &it.showing.wishes;
+	if (wishes->width > 0 && wishes->height > 0) {
+		width = wishes->width;
+		height = wishes->height;
 		fit(&width, &height);
 	}
-	if (it.wishes.maximized) flags |= FLAG_MAXIMIZED;
+	if (wishes->maximized) flags |= FLAG_MAXIMIZED;
 	it.window = create(our_title(title), x, y, width, height, flags);
 	void *(*surface)(const void *, int, int, int, int, uint32_t, uint32_t, uint32_t, uint32_t) = REAL(
 		SDL_CreateRGBSurfaceFrom, void *(*)(const void *, int, int, int, int, uint32_t, uint32_t, uint32_t, uint32_t)
@@ -213,11 +222,14 @@ HOOK void SDL_GL_DeleteContext(void *context) {
 }
 
 HOOK void SDL_RenderPresent(void *renderer) {
-	if (renderer == it.renderer && it.wishes.show == SHOW_PICTURE) paint_renderer();
+	if (renderer == it.renderer && it.showing.stage != GUEST) {
+		if (it.showing.stage == GUEST_SOON && is_renderer_drawn()) it.showing.stage = GUEST;
+		else paint_renderer();
+	}
 	REAL(SDL_RenderPresent, window_fn *)(renderer);
 }
 
 HOOK void SDL_GL_SwapWindow(void *window) {
-	if (window == it.window && it.gl && it.wishes.show == SHOW_PICTURE) paint_gl();
+	if (window == it.window && it.gl && it.showing.stage != GUEST) paint_gl();
 	REAL(SDL_GL_SwapWindow, window_fn *)(window);
 }

@@ -36,6 +36,27 @@ void paint_picture(const struct wishes *wishes, unsigned step, int width, int he
 typedef void *gl_find_fn(const char *);
 void paint_with_gl(const struct wishes *wishes, unsigned step, int width, int height, gl_find_fn *find);
 
+/* Says whether what has been drawn in the current context is more than black. */
+int is_drawn_with_gl(int width, int height, gl_find_fn *find);
+
+/* stage.c: what is on show, which is not at once what the launcher wishes. */
+enum stage {
+	GUEST,
+	PICTURE,
+	/* The terminal is there and has drawn nothing yet: a shell may be quicker than its window, and the compositor's first frame is black. */
+	GUEST_SOON,
+};
+struct showing {
+	enum stage stage;
+	unsigned since, step, painted_at;
+	struct wishes wishes;
+};
+enum due { NOTHING = 0, REPAINT = 1, LOOK_AGAIN = 2 };
+/* What is to be done now; called some thirty times a second. */
+enum due look_at_wishes(struct showing *showing, unsigned now);
+/* The guest's picture as rows of 32 bits: is there more in it than black? */
+int is_drawn(const uint32_t *pixels, int count);
+
 #define ICON_SIZE 64
 /* ICON_SIZE rows of 0xAARRGGBB. */
 const uint32_t *icon_pixels(void);

@@ -100,6 +100,9 @@ export async function openFiles(
 	return new OpenFiles({ context, config, report, wanted, work }, disks, scope.move());
 }
 
+/** What to tell when something is lost, by its name. */
+type Lost = (what: string) => (why: string) => Promise<void>;
+
 interface Parts {
 	readonly context: Context;
 	readonly config: Config;
@@ -129,18 +132,32 @@ class OpenFiles implements RunFiles {
 
 	async place(machine: Machine): Promise<void> {
 		if (!this.hasFiles) return;
-		const { config, report, wanted, work } = this.#parts;
+		const { report, work } = this.#parts;
 		const keepSessions = () => machine.keepSessions();
 		const paths = new Map(this.disks.map(({ kind, path }) => [kind, path]));
 		this.#scope.use(watchFullDisk({ qmp: machine.qmp, keepSessions }, paths, report));
 		const root = this.#scope.use(await machine.login("root"));
 		this.#root = root;
-		const lost = (what: string) => async (why: string) => {
+		const lost: Lost = (what) => async (why: string) => {
 			// A machine that goes down loses its connections first.
 			const isEnding = await machine.child.exitsWithin(ENDING_MS);
 			if (!isEnding) report.warn(`${what} is no longer in the machine (${why})`);
 		};
-		if (paths.has("home")) {
+		// Side by side: much of it is waiting.
+		await Promise.all([this.#placeHomeAndMounts(root, lost), this.#placeWork(root, lost)]);
+		if (!machine.plan.sessionLater) return;
+		await runScript(root, "The session could not be started", "start-session", graphicsWords(machine.plan));
+		if (work) {
+			void sessionHasEnded(root)
+				.then((ended) => (ended ? this.collect() : undefined))
+				.catch(() => {});
+		}
+	}
+
+	/** In this order: a folder may be mounted in the home. */
+	async #placeHomeAndMounts(root: GuestSession, lost: Lost): Promise<void> {
+		const { config, report, wanted } = this.#parts;
+		if (config.disk.home !== null) {
 			await runScript(root, `The disk ${config.disk.home} cannot be used as the home`, "home-disk");
 			report.stage("disk mounted");
 		}
@@ -148,18 +165,14 @@ class OpenFiles implements RunFiles {
 			await mountShare(root, mount, lost(`the folder ${mount.source}`));
 			report.stage(`${mount.source} is at ${mount.target}${mount.writable ? ", writable" : ""}`);
 		}
-		if (work) {
-			await placeWork(root, work, lost(`the folder ${work.record.folder}`));
-			this.#isPlaced = true;
-			report.stage(`a copy of ${work.record.folder} is at ${WORK_TARGET}`);
-		}
-		if (!machine.plan.sessionLater) return;
-		await runScript(root, "The session could not be started", "start-session", graphicsWords(machine.plan));
-		if (work) {
-			void sessionHasEnded(root).then(async () => {
-				if (machine.child.running) await this.collect();
-			});
-		}
+	}
+
+	async #placeWork(root: GuestSession, lost: Lost): Promise<void> {
+		const { report, work } = this.#parts;
+		if (!work) return;
+		await placeWork(root, work, lost(`the folder ${work.record.folder}`));
+		this.#isPlaced = true;
+		report.stage(`a copy of ${work.record.folder} is at ${WORK_TARGET}`);
 	}
 
 	collect(): Promise<void> {

@@ -11,6 +11,7 @@ import { checkPatchFile, type OnExit } from "./on-exit.ts";
 import { printError } from "./output.ts";
 import { stripControls } from "./terminal-text.ts";
 
+const TERMINAL = process.platform === "win32" ? "\\\\.\\CON" : "/dev/tty";
 /** Of a list that a person reads. */
 const SHOWN_MAX = 60;
 /** Of a difference on a terminal. */
@@ -85,19 +86,25 @@ function size(bytes: number): string {
 
 async function askAndCarryOut(work: Work, changes: Changes): Promise<boolean> {
 	// The terminal itself: standard input may have been the command's.
-	const lines = createInterface({ input: createReadStream("/dev/tty"), output: process.stderr });
+	const input = createReadStream(TERMINAL);
+	const lines = createInterface({ input, output: process.stderr });
+	// A question that is pending then would stay so.
+	const closed = new Promise<never>((_, reject) => {
+		for (const each of [lines, input])
+			each.on(each === lines ? "close" : "error", () => reject(new Error("no answer")));
+	});
+	closed.catch(() => {});
+	const ask = (question: string) => Promise.race([lines.question(question), closed]);
 	try {
 		for (;;) {
-			const answer = (
-				await lines.question("apply, save as patch, discard, show the difference, or keep for later? [a/p/d/s/K] ")
-			)
+			const answer = (await ask("apply, save as patch, discard, show the difference, or keep for later? [a/p/d/s/K] "))
 				.trim()
 				.toLowerCase();
 			switch (answer[0] ?? "k") {
 				case "a":
 					return carryOut(work, changes, { kind: "apply" });
 				case "p": {
-					const file = resolve((await lines.question("file: ")).trim() || `${work.id}.patch`);
+					const file = resolve((await ask("file: ")).trim() || `${work.id}.patch`);
 					try {
 						checkPatchFile(file);
 					} catch (error) {
@@ -122,6 +129,7 @@ async function askAndCarryOut(work: Work, changes: Changes): Promise<boolean> {
 		return true;
 	} finally {
 		lines.close();
+		input.destroy();
 	}
 }
 

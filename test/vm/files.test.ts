@@ -73,7 +73,7 @@ describe("--disk", () => {
 				"--",
 				"sh",
 				"-c",
-				"echo 2 >~/second; sync; echo ready >&2; sleep 600",
+				"echo 1 >~/first; echo 2 >~/second; sync; echo ready >&2; sleep 600",
 			]);
 			await holder.says("ready");
 			const other = await run(["--disk", "d"], ["true"]);
@@ -82,8 +82,8 @@ describe("--disk", () => {
 			holder.kill("SIGKILL");
 			await holder.outcome;
 			expect(await sandbox.lingering(10)).toEqual([]);
-			const next = await run(["--disk", "d"], ["sh", "-c", "cat ~/file ~/second"]);
-			expect([next.code, next.stdout]).toEqual([0, "kept\n2\n"]);
+			const next = await run(["--disk", "d"], ["sh", "-c", "cat ~/first ~/second"]);
+			expect([next.code, next.stdout]).toEqual([0, "1\n2\n"]);
 			const copy = join(sandbox.root, "copy.qcow2");
 			expect((await vg(["disk", "export", "d", copy])).code).toBe(0);
 			expect((await tool(["qemu-img", "check", "-q", copy])).code).toBe(0);

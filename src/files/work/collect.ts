@@ -24,13 +24,15 @@ export async function placeWork(root: GuestSession, work: Work, lost: (why: stri
 	await runScript(root, `The work copy of ${work.record.folder} could not be made`, "work-copy");
 }
 
-/** Resolves when the session in the window has ended; the guest waits then. Resolves too when the connection is lost. */
-export async function sessionHasEnded(root: GuestSession): Promise<void> {
+/** Resolves with true when the session in the window has ended, and the guest waits; with false when the connection is lost. */
+export async function sessionHasEnded(root: GuestSession): Promise<boolean> {
 	const channel = await root.stream(`${SCRIPTS}/work-wait`);
-	channel.resume();
+	channel.on("error", () => {});
 	channel.stderr.resume();
-	channel.end();
-	await once(channel, "close").catch(() => {});
+	return await new Promise<boolean>((resolve) => {
+		channel.once("data", () => resolve(true));
+		channel.once("close", () => resolve(false));
+	});
 }
 
 /** The guest need not wait any longer. */

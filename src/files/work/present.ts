@@ -15,6 +15,9 @@ export interface Listed {
 	readonly runsByItself: boolean;
 }
 
+/** Of one file: it is held in memory, several times over. */
+const PATCH_BYTES_MAX = 256 * 1024 * 1024;
+
 /** Git and editors take their orders from these. */
 const RUNS_BY_ITSELF =
 	/(?:^|\/)(?:\.git\/(?:hooks\/.+|config(?:\.worktree)?|modules\/.+|info\/attributes)|\.gitattributes|\.envrc|\.vscode\/(?:tasks|settings|launch)\.json|\.git)$/;
@@ -85,6 +88,7 @@ export function* patchPieces({ changes, refused }: Changes, root: string, stream
 function newBlob(change: Extract<Change, { type: "file" | "link" }>, stream: string): Blob {
 	if (change.type === "link")
 		return { kind: "link", isExecutable: false, content: Buffer.from(change.target, "latin1") };
+	if (change.size > PATCH_BYTES_MAX) throw new Error(`${JSON.stringify(change.path)} is too large for a patch`);
 	return { kind: "file", isExecutable: (change.mode & 0o100) !== 0, content: readContent(stream, change) };
 }
 
@@ -97,6 +101,7 @@ function blobAt(tree: Tree, path: string): Blob | null {
 		return { kind: "link", isExecutable: false, content };
 	}
 	if (!stat.isFile()) return null;
+	if (stat.size > PATCH_BYTES_MAX) throw new Error(`${JSON.stringify(path)} is too large for a patch`);
 	return { kind: "file", isExecutable: (stat.mode & 0o100) !== 0, content: fs.readFileSync(place.path as never) };
 }
 

@@ -106,8 +106,8 @@ test(
 				if (i % 20 === 0) await new Promise((resolve) => setImmediate(resolve));
 			}
 		});
-		// 280 MB went in; QMP itself may hold a line of 4 million characters.
-		expect(more).toBeLessThan(64);
+		// 280 MB went in; QMP itself may hold a line of 4 million characters, and what a collector leaves lying differs by some dozen MB.
+		expect(more).toBeLessThan(128);
 	},
 	FUZZ_TIMEOUT_MS,
 );

@@ -58,8 +58,11 @@ export async function serve(
 				return {};
 			case "screenshot": {
 				if (machine.plan.gpu === "none") throw new Fault("This machine has no screen");
-				const path = join(instance.machineFolder, `${INSTANCE_FILE.screen}-${crypto.randomUUID()}.png`);
-				const picture = await grabScreen(machine, () => shared.get(), `${path}.qemu`, "png");
+				const name = `${INSTANCE_FILE.screen}-${crypto.randomUUID()}.png`;
+				// QEMU writes where it may; what is handed on lies where it may not.
+				const dump = join(instance.machineFolder, name);
+				const picture = await grabScreen(machine, () => shared.get(), dump, "png");
+				const path = join(instance.folder, name);
 				writeFileSync(path, picture, { mode: 0o600 });
 				return { path };
 			}

@@ -86,7 +86,10 @@ describe("what is not inside", () => {
 		expect(readdirSync(inside(home))).toEqual([".cache"]);
 		expect(existsSync(inside("/etc/passwd"))).toBe(false);
 		expect(existsSync(inside("/root"))).toBe(false);
-		expect(readdirSync(inside(machine.folder)).sort()).toEqual(["authorized-key.cred", "host-key.cred", "q"]);
+		expect(readdirSync(inside(machine.folder)).sort()).toEqual([
+			...["authorized-key.cred", "hint.cred", "host-key.cred", "hostname.cred"],
+			"q",
+		]);
 		expect(readdirSync(machine.folder)).toEqual(expect.arrayContaining(["id_ed25519", "ctl", "instance.json"]));
 		expect(readdirSync(inside("/proc")).filter((name) => /^\d+$/.test(name)).length).toBeLessThan(4);
 	});

@@ -29,7 +29,7 @@ export class GuestWatch {
 	onGraphics: (graphics: Graphics) => void = () => {};
 	/** Called each time the agent says that it does not know who it is. */
 	onWaiting: () => void = () => {};
-	/** Called with each heartbeat of the agent. */
+	/** Called with each sign of life of the agent: its first word, then its heartbeats. */
 	onAlive: () => void = () => {};
 	/** Why the guest says that it cannot start. */
 	fatal: string | null = null;
@@ -90,6 +90,7 @@ export class GuestWatch {
 				}
 				this.#mark("kernel");
 				this.#mark("agent");
+				if (!this.foreignProtocol) this.onAlive();
 				break;
 			case "waiting":
 				this.#mark("kernel");

@@ -18,7 +18,7 @@ export const guestEventSchema = z.discriminatedUnion("event", [
 	z.object({ event: z.literal("initramfs") }),
 	/** Ready to be made into a snapshot, or to be told who it is: see identity.ts. */
 	z.object({ event: z.literal("waiting"), protocol: z.number().int() }),
-	/** The agent listens on its vsock port. */
+	/** The agent listens on its vsock port; counts as its first heartbeat. */
 	z.object({ event: z.literal("agent"), protocol: z.number().int(), version: z.string().max(64) }),
 	/** Every `HEARTBEAT_MS`, from then on: src/vm/guest-guard.ts */
 	z.object({ event: z.literal("alive") }),

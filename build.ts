@@ -1,12 +1,13 @@
 #!/usr/bin/env bun
 /** Builds VirtualGhost: agent → assets → dist/virtualghost. Each step is skipped if nothing that goes into it changed. */
-import { join } from "node:path";
+import { statSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { EXIT, Fault, reason } from "./src/errors.ts";
 import { type Manifest, manifestSchema } from "./src/vm/manifest.ts";
 import { assetsFolder, buildAgent, buildAssets } from "./vm-assets/build/assets.ts";
 import { buildBinary } from "./vm-assets/build/binary.ts";
-import { type Context, cacheFolder } from "./vm-assets/build/context.ts";
+import { type Context, cacheFolder, type Distribution } from "./vm-assets/build/context.ts";
 import { buildDriverPack, parseVendors } from "./vm-assets/build/driver-pack.ts";
 import { VENDOR_NAMES } from "./vm-assets/build/firmware.ts";
 import { say } from "./vm-assets/build/progress.ts";
@@ -19,6 +20,9 @@ const HELP = `Usage: bun build.ts [options]
                        driver-pack: drivers for a passed-through graphics card, which no other build makes
   --vendors <list>     for driver-pack: ${VENDOR_NAMES.join(",")} (default: all)
   --no-firmware        for driver-pack: free drivers only
+  --packages <folder>  Debian packages for the guest (default: vm-assets/packages); one with a ghostty program is the terminal
+  --distribution <name> debian (default), or arch: by pacstrap, see vm-assets/README.md
+  --root-tree <folder> for arch: a root file system that vm-assets/rootfs/arch/make has made elsewhere
   --fast               quick compression for development: bigger files
   --refresh            make everything anew, with today's packages
   --help
@@ -36,6 +40,9 @@ async function main(): Promise<void> {
 			only: { type: "string" },
 			vendors: { type: "string" },
 			"no-firmware": { type: "boolean", default: false },
+			packages: { type: "string" },
+			distribution: { type: "string", default: "debian" },
+			"root-tree": { type: "string" },
 			fast: { type: "boolean", default: false },
 			refresh: { type: "boolean", default: false },
 			help: { type: "boolean", default: false },
@@ -61,11 +68,25 @@ async function main(): Promise<void> {
 		refresh: values.refresh,
 		made: new Set(),
 		cache: cacheFolder(process.env),
+		distribution: parseDistribution(values.distribution),
+		...(values.packages === undefined ? {} : { packages: existingFolder("packages", values.packages) }),
+		...(values["root-tree"] === undefined ? {} : { rootTree: existingFolder("root-tree", values["root-tree"]) }),
 	};
 	const started = performance.now();
 	if (values.only === "driver-pack") await buildDriverPack(context, pack);
 	else await build(context, target, values.only, arch !== null);
 	say(`done in ${((performance.now() - started) / 1000).toFixed(1)} s`);
+}
+
+function parseDistribution(name: string): Distribution {
+	if (name === "debian" || name === "arch") return name;
+	throw new Fault(`--distribution ${name}: no such recipe`, { fix: "debian, arch", exitCode: EXIT.usage });
+}
+
+/** @throws Fault for a folder that is not there: a build without what was asked for would look like one with it. */
+function existingFolder(flag: string, path: string): string {
+	if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return resolve(path);
+	throw new Fault(`--${flag} ${path}: no such folder`, { exitCode: EXIT.usage });
 }
 
 async function build(context: Context, target: Target, only: string | undefined, hasAssets: boolean): Promise<void> {

@@ -25,6 +25,10 @@ test-vm *filter:
 test-vfio *filter:
     bun test/run.ts vfio {{ filter }}
 
+# Feed the launcher spoilt input for as long as you like: so many seconds for each property (CI tries each a few hundred times).
+fuzz seconds="600" *filter:
+    FUZZ_SECONDS={{ seconds }} bun test test/unit/fuzz {{ filter }}
+
 # Measure start-up: the headless test's own seconds, five times.
 bench runs="5":
     for i in $(seq {{ runs }}); do dist/virtualghost run --headless-test | tail -n 1; done
@@ -32,6 +36,19 @@ bench runs="5":
 # dist/virtualghost for this machine.
 build *options:
     bun build.ts {{ options }}
+
+# dist/assets with a root file system of Arch's packages, Ghostty included. Needs root and a mirror ($ARCH_MIRROR, or /etc/pacman.d/mirrorlist)
+# here; without them podman, docker or buildah. The recipe has been proven with a stand-in for Arch's repositories: vm-assets/README.md.
+assets-arch *options:
+    #!/bin/sh
+    set -eu
+    if [ "$(id -u)" = 0 ] && { [ -n "${ARCH_MIRROR:-}" ] || [ -s /etc/pacman.d/mirrorlist ]; }; then
+        exec bun build.ts --only assets --distribution arch {{ options }}
+    fi
+    for engine in podman docker buildah; do command -v $engine >/dev/null && break; done || { echo "needs root and an Arch mirror, or podman, docker or buildah" >&2; exit 2; }
+    # pacstrap mounts file systems in the tree that it makes.
+    $engine build --cap-add SYS_ADMIN --target arch-assets --output type=local,dest=dist/arch .
+    mkdir -p dist/assets && rm -rf dist/assets/x64 && mv dist/arch/x64 dist/assets/x64 && rm -rf dist/arch
 
 # dist/driver-pack-KERNEL.erofs: drivers and firmware for a passed-through graphics card (docs/gpu-drivers.md).
 driver-pack *options:

@@ -20,14 +20,29 @@ const TEST_PACKAGES = {
 	// A window manager and its remote control, to close a window as a person does.
 	openbox: "/usr/bin/openbox",
 	wmctrl: "/usr/bin/wmctrl",
+	// The desktop's keyboard layout, and its scale.
+	"x11-xkb-utils": "/usr/bin/setxkbmap",
+	"x11-xserver-utils": "/usr/bin/xrdb",
+	// A Wayland session without a screen.
+	weston: "/usr/bin/weston",
 	imagemagick: "/usr/bin/convert",
 	"openssh-client": "/usr/bin/ssh",
 	rsync: "/usr/bin/rsync",
 	git: "/usr/bin/git",
+	// A namespace that plays the internet.
+	iproute2: "/usr/sbin/ip",
 	// What the guest has, for the unit tests of `cp`.
 	"openssh-sftp-server": "/usr/lib/openssh/sftp-server",
+	// qemu-img judges the disks that we make.
+	"qemu-utils": "/usr/bin/qemu-img",
 	// xmessage, for the error dialog.
 	"x11-utils": "/usr/bin/xmessage",
+	// Builds the Containerfile, without a daemon.
+	buildah: "/usr/bin/buildah",
+	"golang-github-containers-image": "/etc/containers/policy.json",
+	// Fonts of the host's, for those that are handed over and those that are not.
+	fontconfig: "/usr/bin/fc-list",
+	"fonts-dejavu-core": "/usr/share/fonts/truetype/dejavu/DejaVuSansMono.ttf",
 	// The host's side of OpenGL: never part of the QEMU bundle.
 	"libgl1-mesa-dri": "/usr/lib/x86_64-linux-gnu/dri/swrast_dri.so",
 	libegl1: "/usr/lib/x86_64-linux-gnu/libEGL.so.1",
@@ -119,12 +134,17 @@ function isInstalled(name) {
 	return status === 0 && stdout.split("\n").includes("installed");
 }
 
-function prepare(packages) {
+function prepare(packages, options = []) {
 	ensurePackages(packages);
 	const bun = ensureBun();
 	run([bun, "install", "--frozen-lockfile"]);
-	run([bun, "build.ts"]);
+	run([bun, "build.ts", ...options]);
 	return bun;
+}
+
+/** For containers, which have nothing else to build with. */
+function build(extra) {
+	prepare(BUILD_PACKAGES, extra);
 }
 
 function start(extra) {
@@ -156,9 +176,9 @@ function test(extra) {
 }
 
 const [verb, ...rest] = process.argv.slice(2);
-const verbs = { start, test };
+const verbs = { start, test, build };
 try {
-	if (!Object.hasOwn(verbs, verb ?? "")) throw new Failed("usage: node .ci/bootstrap.mjs start|test [arguments]");
+	if (!Object.hasOwn(verbs, verb ?? "")) throw new Failed("usage: node .ci/bootstrap.mjs start|test|build [arguments]");
 	verbs[verb](rest);
 } catch (error) {
 	if (!(error instanceof Failed)) throw error;

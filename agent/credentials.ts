@@ -1,8 +1,23 @@
 /** What the launcher handed over for this run, through systemd credentials (files in $CREDENTIALS_DIRECTORY). */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import ssh2, { type ParsedKey } from "ssh2";
 import { CREDENTIAL } from "../src/wire/names.ts";
+
+/** How the machine greets its user; none of it is needed for a way in. */
+export interface Greeting {
+	readonly hostname: string | null;
+	readonly hint: boolean;
+}
+
+export function readGreeting(folder: string | undefined): Greeting {
+	const path = (name: string) => join(folder ?? "", name);
+	const has = (name: string) => folder !== undefined && existsSync(path(name));
+	return {
+		hostname: has(CREDENTIAL.hostname) ? readFileSync(path(CREDENTIAL.hostname), "utf8") : null,
+		hint: has(CREDENTIAL.hint),
+	};
+}
 
 export interface Credentials {
 	/** Private host key, OpenSSH format. */

@@ -50,6 +50,16 @@ export function sendEvent(event: GuestEvent): boolean {
 	}
 }
 
+/** Not worth a line in the log where it fails: the next one is due soon, and the host asks before it despairs. */
+export function sendHeartbeat(): void {
+	try {
+		port ??= openPort();
+		writeSync(port, encodeEvent({ event: "alive" }));
+	} catch {
+		// EAGAIN: the host does not read just now.
+	}
+}
+
 function openPort(): number {
 	const path = findEventsPort();
 	if (path === null) throw new Error("there is no events port");
@@ -106,6 +116,9 @@ export class SessionWatch {
 	#terminalUp = false;
 	#ended = false;
 
+	/** `onTerminalUp` is called when the terminal is there, once more after `tellAgain`. */
+	constructor(readonly onTerminalUp: () => void) {}
+
 	start(): void {
 		for (const path of [GUEST_PATH.sessionEnded, GUEST_PATH.terminalUp]) {
 			// The agent starts before systemd-tmpfiles does, which gives the folders their owners.
@@ -137,6 +150,7 @@ export class SessionWatch {
 		}
 		if (!this.#terminalUp && existsSync(GUEST_PATH.terminalUp)) {
 			this.#terminalUp = sendEvent({ event: "terminal-up" });
+			this.onTerminalUp();
 		}
 		if (!this.#ended && existsSync(GUEST_PATH.sessionEnded)) {
 			const [result = "unknown", code = "", status = ""] = readFileSync(GUEST_PATH.sessionEnded, "utf8")

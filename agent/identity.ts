@@ -4,7 +4,7 @@ import { randomBytes } from "node:crypto";
 import { closeSync, openSync, writeFileSync } from "node:fs";
 import { decodeIdentity, IDENTITY_LINE_BYTES_MAX, type Identity } from "../src/wire/identity.ts";
 import { GUEST_PATH, IDENTITY_OPTION, PROTOCOL_VERSION, SESSION_LATER_OPTION } from "../src/wire/names.ts";
-import { type Credentials, parseCredentials } from "./credentials.ts";
+import { type Credentials, type Greeting, parseCredentials } from "./credentials.ts";
 import { readFromHost, sendEvent } from "./events.ts";
 import { hasKernelOption } from "./kernel-options.ts";
 import { libc } from "./libc.ts";
@@ -39,15 +39,26 @@ export async function receiveIdentity(): Promise<Credentials> {
 function apply(identity: Identity): void {
 	reseed(Buffer.from(identity.entropy, "base64"));
 	setClock(identity.unixMs);
-	const name = Buffer.from(identity.hostname);
+	setHostname(identity.hostname);
+	writeFileSync("/etc/machine-id", `${identity.machineId}\n`);
+	if (identity.scale !== 1) writeFileSync(GUEST_PATH.scale, `${identity.scale}\n`);
+	if (identity.gpu === "virgl") startGpuSession(identity);
+}
+
+/** A machine that was booted has its name from the credentials, one that was restored from its identity. */
+export function greet({ hostname, hint }: Greeting): void {
+	if (hint) writeFileSync(GUEST_PATH.hint, "");
+	if (hostname !== null) setHostname(hostname);
+}
+
+function setHostname(hostname: string): void {
+	const name = Buffer.from(hostname);
 	libc.sethostname(ptr(name), name.length);
-	writeFileSync("/etc/hostname", `${identity.hostname}\n`);
+	writeFileSync("/etc/hostname", `${hostname}\n`);
 	writeFileSync(
 		"/etc/hosts",
-		`127.0.0.1\tlocalhost\n127.0.1.1\t${identity.hostname} virtualghost\n::1\tlocalhost ip6-localhost ip6-loopback\n`,
+		`127.0.0.1\tlocalhost\n127.0.1.1\t${hostname} virtualghost\n::1\tlocalhost ip6-localhost ip6-loopback\n`,
 	);
-	writeFileSync("/etc/machine-id", `${identity.machineId}\n`);
-	if (identity.gpu === "virgl") startGpuSession(identity.gpuFallback);
 }
 
 /** The kernel's generator gets bytes that no other machine has, and everything drawn before is forgotten; so does our own. */
@@ -70,8 +81,9 @@ function setClock(unixMs: number): void {
 }
 
 /** Its driver was kept out until now: before, the card could do less. */
-function startGpuSession(fallback: boolean): void {
-	writeFileSync(GUEST_PATH.gpu, `virgl${fallback ? " software" : ""}\n`);
-	const script = "modprobe virtio_gpu; exec systemctl start --no-block virtualghost-session.service";
+function startGpuSession({ gpuFallback, sessionLater }: Identity): void {
+	writeFileSync(GUEST_PATH.gpu, `virgl${gpuFallback ? " software" : ""}\n`);
+	const start = sessionLater ? "" : "; exec systemctl start --no-block virtualghost-session.service";
+	const script = `modprobe virtio_gpu${start}`;
 	Bun.spawn(["/bin/sh", "-c", script], { stdio: ["ignore", "inherit", "inherit"] });
 }

@@ -1,11 +1,13 @@
 /** virtualghost-agent: the guest's SSH server on vsock or the control card, and the reporter of what happens in the guest. */
 import type { Server } from "node:net";
 import packageJson from "../package.json" with { type: "json" };
-import { agentEvent } from "../src/wire/events.ts";
+import { agentEvent, HEARTBEAT_MS } from "../src/wire/events.ts";
 import { AGENT_VSOCK_PORT } from "../src/wire/names.ts";
-import { readCredentials } from "./credentials.ts";
-import { SessionWatch, sendEvent } from "./events.ts";
-import { receiveIdentity, waitsForIdentity } from "./identity.ts";
+import { collectWork, writeStdout } from "./collect.ts";
+import { readCredentials, readGreeting } from "./credentials.ts";
+import { SessionWatch, sendEvent, sendHeartbeat } from "./events.ts";
+import { greet, receiveIdentity, waitsForIdentity } from "./identity.ts";
+import { ScreenFollower } from "./screen-follow.ts";
 import { createAgentServer } from "./server.ts";
 import { hasControlCard, listenControlCard } from "./tcp.ts";
 import { listenVsock } from "./vsock.ts";
@@ -17,11 +19,18 @@ async function main(): Promise<void> {
 		process.stdout.write(`virtualghost-agent ${packageJson.version}\n`);
 		return;
 	}
+	if (process.argv[2] === "collect") {
+		const [upper = "", lower = "", merged = ""] = process.argv.slice(3);
+		collectWork({ upper, lower, merged }, writeStdout);
+		return;
+	}
 	for (const event of ["uncaughtException", "unhandledRejection"] as const) process.on(event, survive);
-	const watch = new SessionWatch();
+	const screen = new ScreenFollower();
+	const watch = new SessionWatch(() => screen.start());
 	const restored = waitsForIdentity();
 	if (restored) watch.start();
 	const credentials = restored ? await receiveIdentity() : readCredentials(process.env.CREDENTIALS_DIRECTORY);
+	if (!restored) greet(readGreeting(process.env.CREDENTIALS_DIRECTORY));
 	const server = createAgentServer(credentials);
 	await listen(server);
 	if (restored) watch.tellAgain();
@@ -31,6 +40,7 @@ async function main(): Promise<void> {
 	// Until somebody comes: a line that went out before the host had connected its end is lost.
 	const again = setInterval(() => sendEvent(agentEvent(packageJson.version)), ANNOUNCE_AGAIN_MS);
 	server.once("connection", () => clearInterval(again));
+	setInterval(sendHeartbeat, HEARTBEAT_MS);
 	process.on("SIGTERM", () => {
 		watch.check();
 		process.exit(0);

@@ -27,7 +27,8 @@ async function outputs() {
 	return outputsSchema.parse(JSON.parse(await wlrRandr("--json")));
 }
 
-async function wlrRandr(...args: string[]): Promise<string> {
+/** @throws Error where no session draws, or with its words */
+export async function wlrRandr(...args: string[]): Promise<string> {
 	const runtime = `/run/user/${GUEST_UID}`;
 	const socket = readdirSync(runtime).find((name) => /^wayland-\d+$/.test(name));
 	const account = findAccount(GUEST_USER);

@@ -8,7 +8,10 @@ import { decide, inheritedChannels } from "../plan/decide.ts";
 import type { Channel, MachinePlan } from "../plan/machine-plan.ts";
 import { recallFallback } from "../vm/boot.ts";
 import { credentialPaths } from "../vm/credentials.ts";
+import { MACHINE_FOLDER } from "../vm/instance-record.ts";
+import type { Look } from "../vm/look.ts";
 import type { Context } from "./context.ts";
+import { type FileFlags, plannedFiles } from "./files.ts";
 import { findHost } from "./host.ts";
 import { chooseQemu, imagePaths, keyOfHost } from "./open-run.ts";
 import { print, printError } from "./output.ts";
@@ -20,7 +23,8 @@ const INSTANCE_PLACEHOLDER = "00000000";
 export function dryRun(
 	context: Context,
 	config: Config,
-	flags: { json: boolean; headless: boolean; force: boolean },
+	look: Look | null,
+	flags: FileFlags & { json: boolean; headless: boolean; force: boolean },
 ): number {
 	const facts = gatherHostFacts(context.env);
 	const seesDisplay = facts.platform !== "linux" || facts.display.x11 !== null || facts.display.wayland !== null;
@@ -31,7 +35,7 @@ export function dryRun(
 	if (!seesDisplay && !flags.headless && config.display.backend === "auto") {
 		printError("virtualghost: no display here; this is the command line without a window\n");
 	}
-	const plan = decide(config, host, qemu.facts, imagePaths(config, context), {
+	const plan = decide(config, host, qemu.facts, imagePaths(config, context, look), {
 		headless,
 		fallback: recallFallback({
 			config,
@@ -41,7 +45,8 @@ export function dryRun(
 			report: { detail: () => {} },
 		}),
 		passthrough: plannedFunctions({ config, host, force: flags.force }),
-		instanceFolder,
+		...plannedFiles(context.directories.data, config, flags),
+		instanceFolder: `${instanceFolder}/${MACHINE_FOLDER}`,
 		channels: host.platform === "win32" ? tcpPlaceholders() : inheritedChannels(),
 		credentialFiles: credentialPaths(instanceFolder),
 	});
@@ -50,7 +55,9 @@ export function dryRun(
 		print(`${JSON.stringify({ argv, env: qemu.env, plan }, null, 2)}\n`);
 		return EXIT.ok;
 	}
-	printError("virtualghost: the launcher adds descriptors 3 to 5, sockets and credential files when it starts this\n");
+	printError(
+		"virtualghost: the launcher adds descriptors 3 to 6, sockets, credential files and a cage (bubblewrap) when it starts this\n",
+	);
 	const variables = Object.entries(qemu.env).map(([name, value]) => `${name}=${shellQuote(value)}`);
 	print(`${[...variables, ...argv.map(shellQuote)].join(" ")}\n`);
 	return EXIT.ok;

@@ -2,13 +2,11 @@
 
 import { accessSync, constants, existsSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import type { Config } from "../config/schema.ts";
 import { EXIT, Fault, reason } from "../errors.ts";
 import { Interrupts, rejectOn } from "../interrupts.ts";
-import type { HostFacts } from "../plan/facts.ts";
 import { type NamedCheck, SmokeChecks } from "../smoke/checks.ts";
 import type { Context } from "./context.ts";
-import { type OpenRun, openRun } from "./open-run.ts";
+import { type OpenRun, openRun, type RunWishes } from "./open-run.ts";
 import { print } from "./output.ts";
 import type { Report } from "./report.ts";
 import { stripControls } from "./terminal-text.ts";
@@ -25,16 +23,16 @@ interface Result {
 
 export async function headlessTest(
 	context: Context,
-	config: Config,
-	host: HostFacts,
+	wishes: Pick<RunWishes, "config" | "host" | "look">,
 	report: Report,
 	flags: { json: boolean; screenshot: string | undefined },
 ): Promise<number> {
+	const { config } = wishes;
 	if (flags.screenshot) checkWritable(flags.screenshot);
 	using interrupts = new Interrupts();
 	const print = createPrinter(context, flags.json);
 	const started = performance.now();
-	const opened = await openRun(context, { config, host, headless: true, cold: true }, report, interrupts.signal);
+	const opened = await openRun(context, { ...wishes, headless: true, cold: true }, report, interrupts.signal);
 	let results: Result[] = [];
 	try {
 		using checks = new SmokeChecks(opened.machine, opened.instance, config, flags.screenshot);

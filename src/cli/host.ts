@@ -1,5 +1,6 @@
 /** The facts about this host that a run decides from, gathered once. */
 import type { Config } from "../config/schema.ts";
+import { askDesktop } from "../host/desktop.ts";
 import { gatherHostFacts } from "../host/facts.ts";
 import { askHostGl } from "../host/gl.ts";
 import { decideDisplay } from "../plan/decide.ts";
@@ -8,9 +9,11 @@ import { glApi } from "../plan/gpu.ts";
 import type { Display } from "../plan/machine-plan.ts";
 import type { Context } from "./context.ts";
 
-/** With the word of the host's OpenGL where a window of this run may use it: asking takes a quarter of a second. */
+/** With what only a window needs: the desktop's keyboard and scale, and the host's OpenGL, which takes a quarter of a second to ask. */
 export function findHost(context: Context, config: Config, headless: boolean): HostFacts {
-	const host = gatherHostFacts(context.env);
+	const bare = gatherHostFacts(context.env);
+	const hasWindow = displayOf(config, bare, headless) !== "none";
+	const host = hasWindow ? { ...bare, desktop: askDesktop(bare.platform, context.env) } : bare;
 	if (config.gpu.mode !== "auto" && config.gpu.mode !== "virgl") return host;
 	const api = glApi(displayOf(config, host, headless), host);
 	return api === null ? host : { ...host, gl: askHostGl(api, context.env) };

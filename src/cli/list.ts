@@ -14,7 +14,10 @@ export function list(context: Context, flags: { json: boolean }): number {
 	else if (records.length === 0) print("no machine is running\n");
 	else
 		print(
-			table([["NAME", "STATE", "SINCE", "CPUS", "MEMORY", "ACCEL", "GPU", "WINDOW", "PORTS"], ...records.map(row)]),
+			table([
+				["NAME", "STATE", "SINCE", "CPUS", "MEMORY", "ACCEL", "GPU", "WINDOW", "NETWORK", "PORTS"],
+				...records.map(row),
+			]),
 		);
 	return EXIT.ok;
 }
@@ -35,6 +38,7 @@ function row({ name, stage, startedAt, machine, published }: InstanceRecord): st
 		machine?.accelerator ?? "-",
 		machine?.gpu ?? "-",
 		machine?.display ?? "-",
+		machine?.network ?? "-",
 		published.join(", ") || "-",
 	];
 }
@@ -53,7 +57,8 @@ export function duration(milliseconds: number): string {
 	return shown.map(([amount, unit]) => `${amount}${unit}`).join(" ");
 }
 
-function table(rows: readonly (readonly string[])[]): string {
+/** Columns as wide as their widest cell; the words in them may be anybody's. */
+export function table(rows: readonly (readonly string[])[]): string {
 	const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((cells) => cells[column]?.length ?? 0)));
 	const line = (cells: readonly string[]) =>
 		cells

@@ -2,18 +2,26 @@
 import { accessSync, constants } from "node:fs";
 import type { Config } from "../config/schema.ts";
 import { EXIT, Fault, reason } from "../errors.ts";
+import { type CageFinding, findCage } from "../host/cage.ts";
+import { forbidCoreDumps } from "../host/limits.ts";
 import { embeddedQemu, externalQemu, type FoundQemu } from "../host/qemu.ts";
+import { type CageFacts, whyNoCage } from "../plan/cage.ts";
 import type { HostFacts, ImagePaths } from "../plan/facts.ts";
+import { isPassthrough } from "../plan/gpu.ts";
+import type { KeptDisk } from "../plan/machine-plan.ts";
+import { decideNetwork, networkLabel, networkWarning } from "../plan/network.ts";
 import { COMMIT, VERSION } from "../version.ts";
 import { assetPath, type Embedded, ensureAssets } from "../vm/assets.ts";
 import { boot } from "../vm/boot.ts";
 import { makeCredentials } from "../vm/credentials.ts";
 import { openDriverPack, requireSameKernel } from "../vm/driver-pack.ts";
-import { hostKey } from "../vm/host-memory.ts";
+import { hostKey, isFirstStart } from "../vm/host-memory.ts";
 import { Instance } from "../vm/instance.ts";
 import { RunLogs } from "../vm/logs.ts";
+import { type Look, writeLook } from "../vm/look.ts";
 import type { Machine } from "../vm/machine.ts";
 import type { AssetName } from "../vm/manifest.ts";
+import { resolvePolicy } from "../vm/network.ts";
 import { livingNames } from "../vm/registry.ts";
 import { bootWarm, type WarmRequest } from "../vm/snapshot/warm.ts";
 import type { Context } from "./context.ts";
@@ -29,6 +37,11 @@ export interface RunWishes {
 	readonly cold?: boolean;
 	/** PCI functions that were taken from the host for this guest. */
 	readonly passthrough?: readonly string[] | undefined;
+	readonly disks?: readonly KeptDisk[];
+	/** Something is set up in the guest before its session starts. */
+	readonly hasFiles?: boolean;
+	/** Of the terminal; null for the image's own. */
+	readonly look: Look | null;
 }
 
 export interface OpenRun extends AsyncDisposable {
@@ -61,7 +74,7 @@ export function chooseQemu(config: Config, context: Context, host: HostFacts): F
 	return externalQemu(config.qemu.binary, host.arch);
 }
 
-export function imagePaths(config: Config, context: Context): ImagePaths {
+export function imagePaths(config: Config, context: Context, look: Look | null): ImagePaths {
 	const { manifest } = context.embedded;
 	if (!manifest) {
 		throw new Fault("This build carries no kernel and no system", {
@@ -76,6 +89,7 @@ export function imagePaths(config: Config, context: Context): ImagePaths {
 		root: config.vm.rootfs ?? embedded("root"),
 		guest: embedded("guest"),
 		drivers: config.gpu.driverPack,
+		look: look?.path ?? null,
 	};
 }
 
@@ -116,6 +130,13 @@ export function keyOfHost(context: Context, config: Config, qemuVersion: string)
 	return hostKey(qemuVersion, `${VERSION} ${COMMIT ?? ""}`, [...images, ...own].join(" "));
 }
 
+/** One layer of several: without it QEMU still runs under its own seccomp filter, which is why it is no warning. */
+function tellCage({ cage, why }: CageFinding, config: Config, report: Report): CageFacts | null {
+	const refusal = cage === null ? why : isPassthrough(config) ? whyNoCage({ gpu: "vfio" }) : null;
+	report.detail(refusal === null ? `cage: ${why}` : `cage: none, QEMU sees this host's files (${refusal})`);
+	return cage;
+}
+
 export interface PreparedRun extends AsyncDisposable {
 	readonly request: WarmRequest;
 	readonly instance: Instance;
@@ -125,11 +146,12 @@ export interface PreparedRun extends AsyncDisposable {
 /** Everything that a machine needs before it can be started. @throws Fault; nothing is left behind then */
 export async function prepareRun(
 	context: Context,
-	{ config, host, headless, name, passthrough = [] }: RunWishes,
+	{ config, host, headless, name, passthrough = [], disks = [], hasFiles = false, look }: RunWishes,
 	report: Report,
 	signal: AbortSignal,
 ): Promise<PreparedRun> {
 	await using scope = new AsyncDisposableStack();
+	forbidCoreDumps();
 	checkOwnImages(config);
 	for (const warning of checkDrivers(config, context.embedded)) report.warn(warning);
 	const { directories, embedded } = context;
@@ -144,19 +166,27 @@ export async function prepareRun(
 		(name, done, total) => report.progress(`extracting ${name}`, done, total),
 		signal,
 	);
+	if (look !== null) writeLook(look);
 	const qemu = chooseQemu(config, context, host);
 	if (qemu.warning) report.warn(qemu.warning);
+	const network = decideNetwork(config, host, qemu.facts);
+	const openness = networkWarning(network);
+	if (openness) report.warn(openness);
 	const request: WarmRequest = {
 		config,
 		host,
 		qemu,
-		images: imagePaths(config, context),
+		images: imagePaths(config, context, look),
 		instance,
-		credentials: makeCredentials(instance),
+		credentials: makeCredentials(instance, { hint: isFirstStart(directories.state) }),
 		logs,
 		headless,
 		passthrough,
+		disks,
+		hasFiles,
 		env: context.env,
+		cage: tellCage(findCage(qemu.facts, context.env), config, report),
+		policy: await resolvePolicy(config.network),
 		state: directories.state,
 		cache: directories.cache,
 		hostKey: keyOfHost(context, config, qemu.facts.version),
@@ -177,7 +207,8 @@ export async function openRun(
 	await using scope = new AsyncDisposableStack();
 	const prepared = scope.use(await prepareRun(context, wishes, report, signal));
 	const { request, instance, logs } = prepared;
-	report.stage("booting");
+	const label = networkLabel({ network: decideNetwork(wishes.config, wishes.host, request.qemu.facts) });
+	report.stage(`booting ${instance.name} ${label}`);
 	const warm = wishes.cold === true ? null : await bootWarm(request);
 	const machine = scope.use(warm ?? (await boot(request)));
 	const moved = scope.move();

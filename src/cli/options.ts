@@ -15,6 +15,8 @@ export function configFlags(parser: Argv) {
 	return parser;
 }
 
+const ON_EXIT = "What becomes of the work copy's changes, unasked: apply, discard, patch=FILE";
+
 export function runOptions(parser: Argv) {
 	return commandOptions(configFlags(parser))
 		.option("name", { type: "string", describe: "Name of the machine [default: two friendly words]" })
@@ -31,6 +33,23 @@ export function runOptions(parser: Argv) {
 			nargs: 1,
 			default: [],
 			describe: "Forward a port of this host: [ip:]host:guest",
+		})
+		.option("mount", {
+			type: "string",
+			array: true,
+			nargs: 1,
+			default: [],
+			describe: "Show a folder of this host in the machine: FOLDER:/path (read-only), FOLDER:/path:rw",
+		})
+		.option("work", {
+			type: "string",
+			describe: "Work on a copy of this folder (/work in the machine); what was changed is shown in the end",
+		})
+		.option("on-exit", { type: "string", describe: ON_EXIT })
+		.option("yes-mount-home", {
+			type: "boolean",
+			default: false,
+			describe: "Let --mount and --work give away the home directory, or what holds it",
 		})
 		.option("force", {
 			type: "boolean",
@@ -121,6 +140,34 @@ export function forwardOptions(parser: Argv) {
 	});
 }
 
+export const DISK_ACTIONS = ["list", "rm", "export"] as const;
+
+export function diskOptions(parser: Argv) {
+	return jsonOption(parser)
+		.positional("action", {
+			type: "string",
+			choices: DISK_ACTIONS,
+			demandOption: true,
+			describe: "list them, rm (remove one), export (copy one to a qcow2 file)",
+		})
+		.positional("name", { type: "string", describe: "Name of the disk" })
+		.positional("file", { type: "string", describe: "With export: file to write" });
+}
+
+export const WORK_ACTIONS = ["list", "recover", "rm"] as const;
+
+export function workOptions(parser: Argv) {
+	return jsonOption(parser)
+		.positional("action", {
+			type: "string",
+			choices: WORK_ACTIONS,
+			demandOption: true,
+			describe: "list them, recover (show and decide), rm (discard)",
+		})
+		.positional("id", { type: "string", describe: "Which one" })
+		.option("on-exit", { type: "string", describe: ON_EXIT });
+}
+
 export function completionOptions(parser: Argv) {
 	return parser.positional("shell", {
 		type: "string",
@@ -155,7 +202,13 @@ export function gpuOptions(parser: Argv) {
 }
 
 export function versionOptions(parser: Argv) {
-	return jsonOption(parser).option("assets", { type: "boolean", default: false, describe: "Show what is embedded" });
+	return jsonOption(parser)
+		.option("assets", { type: "boolean", default: false, describe: "Show what is embedded" })
+		.option("sbom", {
+			type: "boolean",
+			default: false,
+			describe: "Every package inside with its licences (CycloneDX JSON)",
+		});
 }
 
 /** The verb itself reads the command line, and refuses what is not of its grammar. */

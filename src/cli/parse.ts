@@ -99,6 +99,18 @@ const VERBS: readonly Verb[] = [
 		run: async (context, flags) => (await import("./gpu.ts")).gpu(context, flags),
 	},
 	{
+		usage: "disk <action> [name] [file]",
+		does: "The disks that --disk keeps: list, rm NAME, export NAME FILE",
+		options: options.diskOptions,
+		run: async (context, flags) => (await import("./disk.ts")).disk(context, flags),
+	},
+	{
+		usage: "work <action> [id]",
+		does: "Work copies whose changes were not dealt with: list, recover ID, rm ID",
+		options: options.workOptions,
+		run: async (context, flags) => (await import("./work.ts")).work(context, flags),
+	},
+	{
 		usage: "prewarm",
 		does: "Make the snapshots from which later runs with the same flags start",
 		options: options.configFlags,
@@ -123,6 +135,12 @@ const VERBS: readonly Verb[] = [
 		run: async (context, flags) => (await import("./clean.ts")).clean(context, flags),
 	},
 	{
+		usage: "verify",
+		does: "Compare what is inside, and what was extracted, with the manifest",
+		options: options.jsonOption,
+		run: async (context, flags) => (await import("./verify.ts")).verify(context, flags),
+	},
+	{
 		usage: "completion <shell>",
 		does: "Print a completion script for bash, zsh or fish",
 		options: options.completionOptions,
@@ -142,6 +160,13 @@ const VERBS: readonly Verb[] = [
 		run: async (_context, flags) => (await import("./gl-probe.ts")).glProbe(flags),
 	},
 	{
+		// For the launcher itself: see vm/network.ts.
+		usage: "net-filter <order>",
+		does: false,
+		options: (parser) => parser.positional("order", { type: "string", demandOption: true }),
+		run: async (_context, flags) => (await import("./net-filter.ts")).netFilter(flags),
+	},
+	{
 		usage: "gpu-helper [words..]",
 		does: false,
 		options: options.gpuHelperOptions,
@@ -155,7 +180,9 @@ export const VERB_NAMES: readonly string[] = VERBS.filter(({ does }) => does !==
 
 /** Those that take a machine's name. */
 export const VERBS_WITH_NAME: readonly string[] = [
-	...VERBS.filter(({ usage }) => usage.includes("[name]")).map(({ usage }) => firstWord(usage)),
+	...VERBS.filter(({ usage }) => usage.includes("[name]") && !usage.includes("<action>")).map(({ usage }) =>
+		firstWord(usage),
+	),
 	"forward",
 ];
 
@@ -209,7 +236,12 @@ export function createParser(
 		.recommendCommands()
 		.exitProcess(false)
 		.fail((message, error) => {
-			throw error ?? new Fault(message, { fix: "virtualghost --help shows what there is", exitCode: EXIT.usage });
+			// yargs' own errors, such as that of a flag without its value, are words for the user too.
+			if (error && error.name !== "YError") throw error;
+			throw new Fault(message || error.message, {
+				fix: "virtualghost --help shows what there is",
+				exitCode: EXIT.usage,
+			});
 		});
 }
 
@@ -219,6 +251,7 @@ const REPEATABLE: ReadonlySet<string> = new Set([
 	"--",
 	"env",
 	"e",
+	"mount",
 	"publish",
 	"p",
 	"words",

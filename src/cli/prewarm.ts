@@ -6,6 +6,7 @@ import { listSnapshots } from "../vm/snapshot/store.ts";
 import { findFitting, makeSnapshot } from "../vm/snapshot/warm.ts";
 import { type Context, loadContextConfig } from "./context.ts";
 import { displayOf, findHost } from "./host.ts";
+import { findLook } from "./look.ts";
 import { prepareRun } from "./open-run.ts";
 import { print } from "./output.ts";
 import { createReport } from "./report.ts";
@@ -25,8 +26,9 @@ export async function prewarm(context: Context, flags: Readonly<Record<string, u
 async function makeOne(context: Context, config: Config, report: ReturnType<typeof createReport>): Promise<void> {
 	using interrupts = new Interrupts();
 	const host = findHost(context, config, false);
+	const look = findLook(context, config)?.look ?? null;
 	const headless = displayOf(config, host, false) === "none";
-	await using prepared = await prepareRun(context, { config, host, headless }, report, interrupts.signal);
+	await using prepared = await prepareRun(context, { config, host, headless, look }, report, interrupts.signal);
 	const fitting = findFitting(prepared.request);
 	if ("why" in fitting) throw new Fault("No snapshot can be made", { why: fitting.why });
 	report.stage(`booting a machine for the snapshot (${fitting.plan.gpu})`);

@@ -1,7 +1,9 @@
 /** What a running launcher does for others: answers its command socket, forwards published ports, keeps its record. */
 import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { Fault } from "../errors.ts";
 import type { Interrupts } from "../interrupts.ts";
+import { networkLabel } from "../plan/network.ts";
 import type { GuestSession } from "../ssh/client.ts";
 import { type Command, serveCommands } from "../vm/command-socket.ts";
 import { describeForward, openForward, parseForward } from "../vm/forwards.ts";
@@ -56,8 +58,11 @@ export async function serve(
 				return {};
 			case "screenshot": {
 				if (machine.plan.gpu === "none") throw new Fault("This machine has no screen");
-				const path = instance.path(`${INSTANCE_FILE.screen}-${crypto.randomUUID()}.png`);
-				const picture = await grabScreen(machine, () => shared.get(), `${path}.qemu`, "png");
+				const name = `${INSTANCE_FILE.screen}-${crypto.randomUUID()}.png`;
+				// QEMU writes where it may; what is handed on lies where it may not.
+				const dump = join(instance.machineFolder, name);
+				const picture = await grabScreen(machine, () => shared.get(), dump, "png");
+				const path = join(instance.folder, name);
 				writeFileSync(path, picture, { mode: 0o600 });
 				return { path };
 			}
@@ -65,7 +70,9 @@ export async function serve(
 	};
 	scope.use(await serveCommands(instance.folder, handle));
 	const { accelerator, gpu, display, vcpus, memoryMiB, control } = machine.plan;
-	instance.update({ stage: "booting", machine: { accelerator, gpu, display, vcpus, memoryMiB }, control, published });
+	const network = networkLabel(machine.plan);
+	const shown = { accelerator, gpu, display, vcpus, memoryMiB, network };
+	instance.update({ stage: "booting", machine: shown, control, published });
 	const moved = scope.move();
 	return {
 		isUp: () => {

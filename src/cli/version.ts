@@ -1,14 +1,20 @@
-/** `virtualghost version`: this program, and with `--assets` what is inside it. */
+/** `virtualghost version`: this program, and with `--assets` or `--sbom` what is inside it. */
 
-import { EXIT } from "../errors.ts";
+import { EXIT, Fault } from "../errors.ts";
 import { COMMIT, VERSION } from "../version.ts";
 import type { Embedded } from "../vm/assets.ts";
 import type { Manifest } from "../vm/manifest.ts";
+import { cycloneDx } from "../vm/sbom.ts";
 import { print } from "./output.ts";
 
 const MIB = 1024 * 1024;
 
-export function version(embedded: Embedded, flags: { assets: boolean; json: boolean }): number {
+export function version(embedded: Embedded, flags: { assets: boolean; json: boolean; sbom: boolean }): number {
+	if (flags.sbom) {
+		if (!embedded.manifest) throw new Fault("No assets are embedded in this build, and so nothing is listed");
+		print(`${JSON.stringify(cycloneDx(embedded.manifest, VERSION), null, 2)}\n`);
+		return EXIT.ok;
+	}
 	const own = { version: VERSION, commit: COMMIT, bun: Bun.version, platform: `${process.platform}-${process.arch}` };
 	if (flags.json) {
 		print(`${JSON.stringify(flags.assets ? { ...own, assets: embedded.manifest } : own, null, 2)}\n`);

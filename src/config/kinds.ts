@@ -1,7 +1,9 @@
 /** The kinds of value a key can have. A kind is all that `schema.ts` would otherwise repeat in each row. */
 import { z } from "zod";
 import { reason } from "../errors.ts";
+import { isLoopback, parseRule } from "../filter/rules.ts";
 import { closest, quoted } from "./diagnostics.ts";
+import { parseDiskSpec } from "./disk-spec.ts";
 import { type PciAddress, parsePciAddress } from "./pci-address.ts";
 import { formatMemoryMiB, parseMemoryMiB } from "./size.ts";
 
@@ -14,6 +16,10 @@ export interface ValueKind<T> {
 	readonly choices: readonly string[] | null;
 	/** The value is a path that `load.ts` makes absolute. */
 	readonly isPath: boolean;
+	/** Where only some of the values are paths: which. */
+	readonly isPathText?: (text: string) => boolean;
+	/** The value is an array; its flag may be given more than once. */
+	readonly isList?: boolean;
 	/** Completes "expected …". */
 	readonly expected: string;
 	/** Takes a TOML value: whole numbers as `number`, or as `bigint` beyond 2^53; floats never arrive here. */
@@ -176,6 +182,50 @@ export function path(): ValueKind<string> {
 	};
 }
 
+/** `NAME[:SIZE]`; stays the text that was written, see `parseDiskSpec`. */
+export function disk(): ValueKind<string> {
+	const expected = "the name of a disk, with :SIZE for a new one";
+	return {
+		type: "string",
+		placeholder: "name[:size]",
+		choices: null,
+		isPath: false,
+		expected,
+		schema: z
+			.string({ error: (issue) => `expected ${expected}, got ${describeValue(issue.input)}` })
+			.superRefine((text, context) => {
+				try {
+					parseDiskSpec(text);
+				} catch (error) {
+					context.addIssue({ code: "custom", message: reason(error) });
+				}
+			}),
+		fromText: (text) => text,
+	};
+}
+
+/** One of a few words, else a path. */
+export function wordOrPath(words: readonly string[]): ValueKind<string> {
+	return {
+		...path(),
+		type: "string with a word or a path",
+		placeholder: `${words.join("|")}|path`,
+		expected: `${words.join(", ")}, or a path as a string`,
+		isPathText: (text) => !words.includes(text),
+	};
+}
+
+/** A name, or a path: what has a folder in it. */
+export function nameOrPath(): ValueKind<string> {
+	return {
+		...path(),
+		type: "string with a name or a path",
+		placeholder: "name|path",
+		expected: "a name, or a path as a string",
+		isPathText: (text) => /^~|[/\\]/.test(text) && !/^\s*(light|dark)\s*:/.test(text),
+	};
+}
+
 /** One of a few words, or the address of a PCI function. */
 export function choiceOrPciAddress<const T extends string>(choices: readonly [T, ...T[]]): ValueKind<T | PciAddress> {
 	const expected = `one of ${choices.join(", ")}, or a PCI address such as 01:00.0`;
@@ -217,4 +267,38 @@ export function choice<const T extends string>(choices: readonly [T, ...T[]]): V
 		}),
 		fromText: (text) => text,
 	};
+}
+
+/** Hosts for `--allow` and `--deny`. They stay text: names are looked up when a machine starts. */
+export function networkRules(): ValueKind<readonly string[]> {
+	const expected = 'hosts such as "192.168.1.10:445", "10.0.0.0/8", "[fd00::1]:22" or "nas.local"';
+	return {
+		type: "array of strings",
+		placeholder: "host[:port]",
+		choices: null,
+		isPath: false,
+		isList: true,
+		expected,
+		schema: z.array(
+			z
+				.string({ error: (issue) => `expected ${expected}, got ${describeValue(issue.input)}` })
+				.superRefine((text, context) => {
+					const problem = problemOfRule(text);
+					if (problem !== null) context.addIssue({ code: "custom", message: problem });
+				}),
+			{ error: (issue) => `expected an array of ${expected}, got ${describeValue(issue.input)}` },
+		),
+		fromText: (text) => text.split(",").map((each) => each.trim()),
+	};
+}
+
+function problemOfRule(text: string): string | null {
+	const rule = parseRule(text);
+	if (rule === null) return `expected HOST, HOST:PORT, ADDRESS/BITS or [IPv6]:PORT, got ${quoted(text)}`;
+	if (typeof rule.host === "string" || !isLoopback(rule.host) || isLoopbackItself(rule.host.bytes)) return null;
+	return `of the host's loopback only 127.0.0.1 and [::1] can be named, got ${quoted(text)}`;
+}
+
+function isLoopbackItself(bytes: Uint8Array): boolean {
+	return bytes.at(-1) === 1 && (bytes.length === 16 || bytes[1] === 0);
 }

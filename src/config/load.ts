@@ -134,7 +134,10 @@ function readFlags({ flags, cwd }: ConfigSources): Reading {
 		if (given === undefined) continue;
 		const source = { kind: "flag", flag: row.flag } as const;
 		// yargs makes an array of a repeated flag, "" or true of one without a value, and false of --no-<flag>.
-		if (Array.isArray(given)) {
+		if (row.isList && Array.isArray(given) && given.every((each) => typeof each === "string" && each !== "")) {
+			const origin = { origin: "flag", detail: `--${row.flag}` } as const;
+			candidates.push({ row, value: given.flatMap((each: string) => row.fromText(each)), source, origin, folder: cwd });
+		} else if (Array.isArray(given)) {
 			problems.push({ source, key: null, message: "given more than once" });
 		} else if (given === "" || typeof given === "boolean") {
 			problems.push({ source, key: null, message: `needs a value: ${row.expected}` });
@@ -150,7 +153,8 @@ function readFlags({ flags, cwd }: ConfigSources): Reading {
 }
 
 function finish({ row, folder }: Candidate, value: ConfigValue, { home }: ConfigSources): ConfigValue {
-	return row.isPath && typeof value === "string" ? expandPath(value, { home, folder }) : value;
+	const isPath = row.isPath && typeof value === "string" && (row.isPathText?.(value) ?? true);
+	return isPath ? expandPath(value, { home, folder }) : value;
 }
 
 /** A variable or a flag names the key already. */

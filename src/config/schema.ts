@@ -2,16 +2,21 @@
  * Every key of the configuration, once: the type `Config`, the defaults, `--help`, the example file, the diagnostics and
  * the docs are all made from these rows.
  */
+import { keymap, windowStart } from "./display-kinds.ts";
 import {
 	boolean,
 	choice,
 	choiceOrPciAddress,
+	disk,
 	integer,
 	integerOrAuto,
 	memory,
 	memoryOrAuto,
+	nameOrPath,
+	networkRules,
 	path,
 	type ValueKind,
+	wordOrPath,
 } from "./kinds.ts";
 
 /** Less does not bring up systemd, the compositor and a terminal. */
@@ -159,6 +164,149 @@ const WINDOW_KEYS = [
 		env: "VIRTUALGHOST_DISPLAY",
 		flag: "display",
 	}),
+	row(windowStart(), {
+		section: "display",
+		name: "window",
+		field: "window",
+		default: "auto",
+		defaultDoc: "auto (1280x800, times the scale)",
+		doc: "How the window opens",
+		detail: "The guest's screen follows the window. Ctrl+Alt+F turns full screen on and off.",
+		example: '"1600x1000"',
+		env: "VIRTUALGHOST_WINDOW",
+		flag: "window",
+	}),
+	row(choice(["auto", "1", "1.5", "2"]), {
+		section: "display",
+		name: "scale",
+		field: "scale",
+		default: "auto",
+		defaultDoc: "auto (that of this host's display)",
+		doc: "How large the guest draws text and everything else",
+		env: "VIRTUALGHOST_SCALE",
+		flag: "scale",
+	}),
+	row(keymap(), {
+		section: "display",
+		name: "keymap",
+		field: "keymap",
+		default: "auto",
+		defaultDoc: "auto (the keyboard layout of this host)",
+		doc: "Keyboard layout of the guest",
+		detail: 'As XKB names it: "de", "us:intl", "fr:bepo:caps:escape".',
+		env: "VIRTUALGHOST_KEYMAP",
+		flag: "keymap",
+	}),
+] as const;
+
+const DISK_KEYS = [
+	row(disk(), {
+		section: "disk",
+		name: "home",
+		field: "home",
+		default: null,
+		defaultDoc: "none: nothing is kept",
+		doc: "Disk that is kept, as the home of the guest's user; made if there is none",
+		detail: "`virtualghost disk list` shows those that are there. A new one may grow to SIZE, or to 32G.",
+		example: '"projects:64G"',
+		env: "VIRTUALGHOST_DISK",
+		flag: "disk",
+	}),
+] as const;
+
+/** Smallest and largest font in points. */
+const FONT_SIZE = { min: 4, max: 144 } as const;
+
+const TERMINAL_KEYS = [
+	row(wordOrPath(["auto", "none"]), {
+		section: "terminal",
+		name: "ghostty-config",
+		field: "ghosttyConfig",
+		default: "auto",
+		defaultDoc: "auto (this host's Ghostty configuration, if there is one)",
+		doc: "Ghostty configuration whose looks and keys the terminal gets",
+		detail: "What runs, reads or types something is left out: docs/ghostty-config.md",
+		env: "VIRTUALGHOST_GHOSTTY_CONFIG",
+		flag: "ghostty-config",
+	}),
+	row(nameOrPath(), {
+		section: "terminal",
+		name: "theme",
+		field: "theme",
+		default: null,
+		defaultDoc: "that of the Ghostty configuration",
+		doc: "Theme of the terminal, over the colours of its configuration",
+		detail: "A theme of this host's Ghostty by name, or a file with colours in Ghostty's words.",
+		example: '"~/themes/paper"',
+		env: "VIRTUALGHOST_THEME",
+		flag: "theme",
+	}),
+	row(integer({ ...FONT_SIZE, unit: "points", placeholder: "points" }), {
+		section: "terminal",
+		name: "font-size",
+		field: "fontSize",
+		default: null,
+		defaultDoc: "that of the Ghostty configuration",
+		doc: "Size of the terminal's font",
+		example: "14",
+		env: "VIRTUALGHOST_FONT_SIZE",
+		flag: "font-size",
+	}),
+	row(boolean(), {
+		section: "terminal",
+		name: "host-fonts",
+		field: "hostFonts",
+		default: true,
+		doc: "Hand over your own font files that the Ghostty configuration names",
+		env: "VIRTUALGHOST_HOST_FONTS",
+		flag: "host-fonts",
+	}),
+	row(choice(["off", "background"]), {
+		section: "terminal",
+		name: "trust-colours",
+		field: "trustColours",
+		default: "off",
+		doc: "Tint the terminal's background by what the machine may reach",
+		detail: "Green: nothing. Amber: the internet. Red: this host.",
+		env: "VIRTUALGHOST_TRUST_COLOURS",
+		flag: "trust-colours",
+	}),
+] as const;
+
+const NETWORK_KEYS = [
+	row(choice(["none", "internet", "host"]), {
+		section: "network",
+		name: "mode",
+		field: "mode",
+		default: "internet",
+		doc: "What the guest reaches: nothing, the public internet, or all that this host reaches",
+		detail:
+			"internet: not this host, not its networks, no private address. host: this host's 127.0.0.1 too, as 10.0.2.2.",
+		env: "VIRTUALGHOST_NETWORK",
+		flag: "network",
+	}),
+	row(networkRules(), {
+		section: "network",
+		name: "allow",
+		field: "allow",
+		default: null,
+		doc: "What the guest may reach besides; repeatable",
+		detail: "127.0.0.1:8080 is this host's, which the guest reaches as 10.0.2.2:8080. The most specific rule counts.",
+		example: '["192.168.1.10:445", "127.0.0.1:8080"]',
+		env: "VIRTUALGHOST_ALLOW",
+		flag: "allow",
+	}),
+	row(networkRules(), {
+		section: "network",
+		name: "deny",
+		field: "deny",
+		default: null,
+		doc: "What the guest may not reach; repeatable",
+		detail: "0.0.0.0/0 and ::/0 deny everything that no rule for less allows. Names are looked up once, at the start.",
+		example: '["203.0.113.0/24"]',
+		env: "VIRTUALGHOST_DENY",
+		flag: "deny",
+	}),
 ] as const;
 
 const SNAPSHOT_KEYS = [
@@ -216,10 +364,28 @@ const HOST_KEYS = [
 		env: "VIRTUALGHOST_BOOT_TIMEOUT",
 		flag: "boot-timeout",
 	}),
+	row(integer({ min: 0, max: 3600, unit: "seconds", placeholder: "seconds" }), {
+		section: "timeouts",
+		name: "hung",
+		field: "hungSeconds",
+		default: 30,
+		doc: "Seconds after which a guest without any sign of life is ended; 0 never does",
+		detail: "Below 15 there is hardly time to ask. A machine that is paused or suspended is left alone.",
+		env: "VIRTUALGHOST_HUNG_TIMEOUT",
+		flag: "hung-timeout",
+	}),
 ] as const;
 
 /** In the order of the example file and of `--help`. Keys of one section stand together. */
-export const CONFIG_KEYS = [...VM_KEYS, ...WINDOW_KEYS, ...SNAPSHOT_KEYS, ...HOST_KEYS] as const;
+export const CONFIG_KEYS = [
+	...VM_KEYS,
+	...WINDOW_KEYS,
+	...TERMINAL_KEYS,
+	...NETWORK_KEYS,
+	...DISK_KEYS,
+	...SNAPSHOT_KEYS,
+	...HOST_KEYS,
+] as const;
 
 type AnyRow = (typeof CONFIG_KEYS)[number];
 

@@ -2,7 +2,7 @@
 import { existsSync, lstatSync, mkdirSync } from "node:fs";
 import os from "node:os";
 import { isAbsolute, join } from "node:path";
-import { xdgCache, xdgConfig, xdgRuntime, xdgState } from "xdg-basedir";
+import { xdgCache, xdgConfig, xdgData, xdgRuntime, xdgState } from "xdg-basedir";
 import { Fault, reason } from "../errors.ts";
 
 const APP = "virtualghost";
@@ -11,6 +11,8 @@ export interface Directories {
 	readonly home: string;
 	/** Holds `config.toml`. */
 	readonly config: string;
+	/** The user's disks: never removed without being asked. */
+	readonly data: string;
 	/** Extracted assets; may be deleted at any time when nothing runs. */
 	readonly cache: string;
 	/** Logs of the last runs, and what was learned about this host. */
@@ -34,6 +36,7 @@ export function findDirectories(env: Readonly<Record<string, string | undefined>
 	return {
 		home,
 		config: place("XDG_CONFIG_HOME", xdgConfig, roaming, "Library/Application Support", ".config"),
+		data: place("XDG_DATA_HOME", xdgData, local && join(local, "Data"), "Library/Application Support", ".local/share"),
 		cache: place("XDG_CACHE_HOME", xdgCache, local && join(local, "Cache"), "Library/Caches", ".cache"),
 		state: place("XDG_STATE_HOME", xdgState, local, "Library/Logs", ".local/state"),
 		runtime: findRuntime(),

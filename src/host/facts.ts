@@ -26,8 +26,18 @@ export function gatherHostFacts(env: Readonly<Record<string, string | undefined>
 		accelerators: findAccelerators(platform),
 		display: { x11: env.DISPLAY || null, wayland: env.WAYLAND_DISPLAY || null },
 		gl: null,
+		ipv6: hasIpv6(),
+		desktop: null,
 		kernelVsock: findKernelVsock(platform),
 	};
+}
+
+/** Unique local addresses count: behind a router that translates they reach the internet too. */
+function hasIpv6(): boolean {
+	const addresses = Object.values(os.networkInterfaces()).flatMap((each) => each ?? []);
+	return addresses.some(
+		({ family, address, internal }) => family === "IPv6" && !internal && !/^fe[89ab]/i.test(address),
+	);
 }
 
 function findKernelVsock(platform: Platform): HostFacts["kernelVsock"] {

@@ -1,9 +1,11 @@
 /** Finds the QEMU to run and works out how it is started: the embedded bundle, or one of the user's. */
 import { existsSync, readFileSync, realpathSync } from "node:fs";
-import { basename, join } from "node:path";
+import { homedir } from "node:os";
+import { basename, dirname, join } from "node:path";
 import { EXIT, Fault, reason } from "../errors.ts";
 import { type Arch, type BundleVersions, isAtLeast, type QemuFacts } from "../plan/facts.ts";
 import { hostGlibcVersion } from "./libc.ts";
+import { areNamespacesRestricted, PRIVILEGED_PATH } from "./user-namespaces.ts";
 
 /** CVE-2026-3886 and others in virtio-gpu are fixed from here on. */
 const SAFE_VERSION = "11.0";
@@ -11,6 +13,9 @@ const SAFE_VERSION = "11.0";
 /** Where distributions keep their shared libraries; the loader's own cache (ld.so.cache) is asked after these. */
 const HOST_LIBRARY_FOLDERS = ["/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib64", "/usr/lib64", "/usr/lib"];
 const HOST_LOADER = "/lib64/ld-linux-x86-64.so.2";
+
+/** In the bundle: makes QEMU's window ours. */
+const WINDOW_LIBRARY = "lib/virtualghost-window.so";
 
 export interface FoundQemu {
 	readonly facts: QemuFacts;
@@ -38,14 +43,21 @@ export function embeddedQemu(folder: string, bundle: BundleVersions): FoundQemu 
 		join(folder, "fallback"),
 	];
 	const loader = useBundledGlibc ? join(folder, "glibc", "ld-linux-x86-64.so.2") : HOST_LOADER;
-	const start = (name: string) => [loader, "--library-path", libraries.join(":"), join(folder, "bin", name)];
+	const start = (name: string, ...options: string[]) => {
+		return [loader, "--library-path", libraries.join(":"), ...options, join(folder, "bin", name)];
+	};
+	// docs/decisions/window.md
+	const window = ["--preload", join(folder, WINDOW_LIBRARY)];
 	return {
 		facts: {
 			source: "embedded",
-			command: start("qemu-system-x86_64"),
+			command: start("qemu-system-x86_64", ...window),
 			version: bundle.version,
 			dataFolder: join(folder, "share"),
 			vsockDaemon: start("vhost-device-vsock"),
+			passt: allowedPasst() ?? start("passt"),
+			bwrap: start("bwrap"),
+			folders: [folder],
 			virgl: true,
 		},
 		env: { ...bundleEnvironment(folder), QEMU_MODULE_DIR: join(folder, "modules") },
@@ -97,7 +109,10 @@ export function externalQemu(wish: string | null, arch: Arch): FoundQemu {
 			command: [path],
 			version,
 			dataFolder: null,
-			vsockDaemon: findVsockDaemon(),
+			vsockDaemon: findHelper("vhost-device-vsock"),
+			passt: findHelper("passt"),
+			bwrap: null,
+			folders: foldersOf(path),
 			virgl: hasDevice(path, "virtio-gpu-gl-pci"),
 		},
 		env: {},
@@ -137,7 +152,28 @@ function findInSystem(name: string): string | null {
 	return places.find((path) => existsSync(path)) ?? null;
 }
 
-function findVsockDaemon(): string[] | null {
-	const path = process.platform === "linux" ? Bun.which("vhost-device-vsock") : null;
+/** The system's, where ours would not be allowed to lock itself in. */
+function allowedPasst(): string[] | null {
+	return areNamespacesRestricted() && existsSync(PRIVILEGED_PATH.passt) ? [PRIVILEGED_PATH.passt] : null;
+}
+
+/** An installation of one's own: `PREFIX/bin/qemu…` with all of PREFIX, a build folder with all that is in it. */
+function foldersOf(path: string): string[] {
+	let real: string;
+	try {
+		real = realpathSync(path);
+	} catch {
+		return [];
+	}
+	if (real.startsWith("/usr/")) return [];
+	const folder = dirname(real);
+	const prefix = basename(folder) === "bin" ? dirname(folder) : folder;
+	// A home folder is not QEMU's to read.
+	const isOwn = prefix !== "/" && prefix !== homedir() && dirname(prefix) !== "/";
+	return [...new Set([path, real, ...(isOwn ? [prefix] : [])])];
+}
+
+function findHelper(name: string): string[] | null {
+	const path = process.platform === "linux" ? Bun.which(name) : null;
 	return path ? [path] : null;
 }

@@ -2,6 +2,9 @@
 import type net from "node:net";
 import { Fault } from "../errors.ts";
 
+/** Why a connection failed that the guest itself has refused. */
+export const NOTHING_LISTENS = "nothing listens on that port in the guest";
+
 /** Of all that came so far: null to wait for more, `rest` to accept and give back what belongs to the stream. */
 export type Verdict = null | { readonly rest: Buffer } | { readonly refused: string };
 
@@ -35,7 +38,7 @@ function greeting(socket: net.Socket, timeoutMs: number, judge: (received: Buffe
 			});
 		};
 		const onError = (error: Error) => refuse(error.message);
-		const onClose = () => refuse("nothing listens on that port in the guest");
+		const onClose = () => refuse(NOTHING_LISTENS);
 		const settle = (then: () => void) => {
 			clearTimeout(timer);
 			socket.off("data", onData).off("error", onError).off("close", onClose).off("end", onClose);

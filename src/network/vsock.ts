@@ -3,6 +3,7 @@ import type { Duplex } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Fault } from "../errors.ts";
 import { adoptSocket } from "./adopt.ts";
+import { NOTHING_LISTENS } from "./greeting.ts";
 import { kernelVsock, VSOCK_ERROR, type VsockCalls } from "./vsock-calls.ts";
 
 /** As long as the handshake of the other vsock may take (hybrid-vsock.ts). */
@@ -80,7 +81,7 @@ function describe(error: number): string {
 			return "no machine on this host has that context id";
 		case VSOCK_ERROR.ECONNRESET:
 		case VSOCK_ERROR.ECONNREFUSED:
-			return "nothing listens on that port in the guest";
+			return NOTHING_LISTENS;
 		case VSOCK_ERROR.ETIMEDOUT:
 			return "the guest does not answer";
 		default:

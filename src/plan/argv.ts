@@ -6,6 +6,8 @@ import { disksArgv } from "./devices/disks.ts";
 import { gpuArgv } from "./devices/gpu.ts";
 import { inputArgv } from "./devices/input.ts";
 import { machineArgv, processArgv } from "./devices/machine.ts";
+import { networkArgv } from "./devices/network.ts";
+import { portsArgv } from "./devices/ports.ts";
 import { systemArgv } from "./devices/system.ts";
 import { vsockArgv } from "./devices/vsock.ts";
 import type { MachinePlan } from "./machine-plan.ts";
@@ -14,12 +16,14 @@ export function qemuArgv(plan: MachinePlan): string[] {
 	return [
 		...processArgv(plan),
 		...machineArgv(plan),
+		...portsArgv(plan),
 		...channelsArgv(plan),
 		...disksArgv(plan),
 		...gpuArgv(plan),
 		...inputArgv(),
 		...vsockArgv(plan),
 		...controlCardArgv(plan),
+		...networkArgv(plan),
 		...systemArgv(plan),
 		...bootArgv(plan),
 	];

@@ -5,8 +5,10 @@ import { FIRST_GUEST_CID } from "../wire/vsock.ts";
 import type { Accelerator, HostFacts, ImagePaths, QemuFacts } from "./facts.ts";
 import { isAtLeast } from "./facts.ts";
 import { decideGpu, isPassthrough } from "./gpu.ts";
-import type { Channel, Control, Display, Gpu, MachinePlan } from "./machine-plan.ts";
+import type { Channel, Control, Display, Gpu, KeptDisk, MachinePlan } from "./machine-plan.ts";
+import { decideNetwork, networkLabel } from "./network.ts";
 import type { SnapshotUse } from "./snapshot.ts";
+import { decideWindow, windowTitle } from "./window.ts";
 
 /** What only this run knows. */
 export interface RunFacts {
@@ -17,6 +19,11 @@ export interface RunFacts {
 	readonly snapshot?: SnapshotUse;
 	/** What `vfio/` has taken from the host for the guest. */
 	readonly passthrough?: readonly string[];
+	/** Of the instance, for the window's title. */
+	readonly name?: string | undefined;
+	readonly disks?: readonly KeptDisk[];
+	/** Disks or folders are set up in the guest before the session starts. */
+	readonly hasFiles?: boolean;
 	readonly instanceFolder: string;
 	readonly channels: MachinePlan["channels"];
 	readonly credentialFiles: readonly string[];
@@ -47,6 +54,8 @@ export function decide(
 	if (memoryMiB > host.memoryMiB) {
 		reasons.push(`memory: ${memoryMiB} MiB is more than the ${host.memoryMiB} MiB of this host; it may run out`);
 	}
+	const network = decideNetwork(config, host, qemu);
+	reasons.push(`network: ${networkLabel({ network })}${network.kind === "closed" ? ` (${network.why})` : ""}`);
 	return {
 		platform: host.platform,
 		arch: host.arch,
@@ -61,9 +70,14 @@ export function decide(
 		passthrough: run.passthrough ?? [],
 		gpuFallback: gpu === "virgl" && config.gpu.mode === "auto",
 		display,
+		window: decideWindow(config, host, display, windowTitle(run.name, networkLabel({ network })), reasons),
 		control: decideControl(config, host, qemu, run, reasons),
+		network,
+		networkFd: NETWORK_FD,
 		channels: run.channels,
 		images,
+		disks: run.disks ?? [],
+		sessionLater: run.hasFiles === true && gpu !== "none",
 		credentialFiles: run.credentialFiles,
 		reasons,
 	};
@@ -191,6 +205,9 @@ function guestCid(instanceFolder: string, taken: number): number {
 	for (const char of instanceFolder) hash = (Math.imul(hash, 31) + char.charCodeAt(0)) >>> 0;
 	return FIRST_GUEST_CID + (hash % 0x3fff_fff0);
 }
+
+/** Behind the three channels. */
+const NETWORK_FD = 6;
 
 /** Three inherited sockets on descriptors 3, 4 and 5, in the order in which `vm/process.ts` opens them. */
 export function inheritedChannels(): MachinePlan["channels"] {

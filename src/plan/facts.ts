@@ -27,6 +27,14 @@ export interface GlFact {
 	readonly why: string;
 }
 
+/** The desktop that a window opens on; each with where it was read. */
+export interface DesktopFact {
+	/** `layout[:variant[:options]]` as XKB names it. */
+	readonly keymap: { readonly value: string; readonly why: string } | null;
+	/** 2 where everything is drawn twice as large. */
+	readonly scale: { readonly value: number; readonly why: string } | null;
+}
+
 export interface HostFacts {
 	readonly platform: Platform;
 	readonly arch: Arch;
@@ -38,6 +46,10 @@ export interface HostFacts {
 	readonly display: DisplayFact;
 	/** Null where nobody has asked: it takes a process of its own, and only a window with OpenGL needs it. */
 	readonly gl: GlFact | null;
+	/** Whether it has an IPv6 address that may lead somewhere. */
+	readonly ipv6: boolean;
+	/** Null where nobody has asked: only a window needs it. */
+	readonly desktop: DesktopFact | null;
 	/** Whether the kernel's vhost-vsock can be used by this user. */
 	readonly kernelVsock: { readonly usable: boolean; readonly why: string };
 }
@@ -52,6 +64,12 @@ export interface QemuFacts {
 	readonly dataFolder: string | null;
 	/** How vhost-device-vsock is started, or null where there is none. */
 	readonly vsockDaemon: readonly string[] | null;
+	/** How passt is started, or null where there is none. */
+	readonly passt: readonly string[] | null;
+	/** How bubblewrap is started, or null where the bundle has none. */
+	readonly bwrap: readonly string[] | null;
+	/** What it reads besides the system's own folders. */
+	readonly folders: readonly string[];
 	/** Whether it has virtio-gpu-gl-pci. */
 	readonly virgl: boolean;
 }
@@ -71,6 +89,8 @@ export interface ImagePaths {
 	readonly guest: string;
 	/** The driver pack, or null without one. */
 	readonly drivers: string | null;
+	/** The terminal's look, a tar archive; null for the image's own. */
+	readonly look: string | null;
 }
 
 /** `[major, minor, patch]` of "11.1.3"; missing parts count as 0. */

@@ -96,5 +96,6 @@ export function describe(failure: EarlyFailure): string {
 
 function lastLine(output: string): string {
 	const line = output.trim().split("\n").at(-1) ?? "";
-	return line.replace(/^.*?(?:qemu-system-\w+|ld-linux-[\w-]+\.so\.\d+):\s*/, "").slice(0, 200);
+	// In a GTK window it goes by our name.
+	return line.replace(/^.*?(?:qemu-system-\w+|ld-linux-[\w-]+\.so\.\d+|virtualghost):\s*/, "").slice(0, 200);
 }

@@ -1,7 +1,9 @@
 /** The machine as decided, before it is a command line. Plain data: the same value is shown by `--dry-run --json`. */
 
 import type { Accelerator, Arch, ImagePaths, Platform } from "./facts.ts";
+import type { Network } from "./network.ts";
 import type { SnapshotUse } from "./snapshot.ts";
+import type { WindowPlan } from "./window.ts";
 
 /** `vfio`: a card of the host's, handed to the guest. */
 export type Gpu = "vfio" | "virgl" | "software" | "none";
@@ -23,6 +25,14 @@ export function hasControlCard(plan: { readonly control: Control }): boolean {
 	return plan.control.kind === "unix" || plan.control.kind === "tcp";
 }
 
+/** A disk whose content outlives the machine. */
+export interface KeptDisk {
+	/** `home`: the user's; `work`: what a work copy has changed. */
+	readonly kind: "home" | "work";
+	/** A qcow2 file, locked by the launcher. */
+	readonly path: string;
+}
+
 export interface MachinePlan {
 	readonly platform: Platform;
 	readonly arch: Arch;
@@ -41,9 +51,16 @@ export interface MachinePlan {
 	/** The guest may draw in software where its GPU turns out not to be good enough. */
 	readonly gpuFallback: boolean;
 	readonly display: Display;
+	readonly window: WindowPlan;
 	readonly control: Control;
+	readonly network: Network;
+	/** Where QEMU finds the socket of a filtered network. */
+	readonly networkFd: number;
 	readonly channels: { readonly qmp: Channel; readonly serial: Channel; readonly events: Channel };
 	readonly images: ImagePaths;
+	readonly disks: readonly KeptDisk[];
+	/** The session waits until the launcher has put its files in place. False in a machine without one. */
+	readonly sessionLater: boolean;
 	/** Files that hold one SMBIOS type 11 string each. */
 	readonly credentialFiles: readonly string[];
 	/** Why each open choice fell as it did, in the order of the decisions; shown by `-v`. */

@@ -2,6 +2,7 @@
 
 import { isAtLeast } from "./facts.ts";
 import type { Gpu, MachinePlan } from "./machine-plan.ts";
+import { networkWord } from "./network.ts";
 
 /** A machine is made into a snapshot once, and restored from it any number of times. */
 export interface SnapshotUse {
@@ -29,6 +30,12 @@ export function whyNoSnapshot(plan: MachinePlan, controlWish: string): string | 
 /** Everything that a machine's saved state depends on, as text: two machines with the same text can take each other's. */
 export function snapshotShape(plan: MachinePlan, outside: Readonly<Record<string, string>>): string {
 	const { qemuVersion, accelerator, cpu, vcpus, memoryMiB, gpu, images } = plan;
+	// The session of a software screen runs in there already, with its keyboard.
+	const keymap = gpu === "none" ? null : plan.window.keymap;
+	// With virgl the session comes after the restore in any case.
+	const sessionLater = plan.sessionLater && gpu === "software";
 	// The display is the host's side only, and whether the guest may step down is told to each machine anew.
-	return JSON.stringify({ qemuVersion, accelerator, cpu, vcpus, memoryMiB, gpu, images, outside });
+	const network = plan.network.kind === "none" ? "none" : networkWord(plan);
+	const own = { qemuVersion, accelerator, cpu, vcpus, memoryMiB, gpu, keymap, images, network, sessionLater };
+	return JSON.stringify({ ...own, outside });
 }

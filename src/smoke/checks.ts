@@ -1,6 +1,8 @@
 /** The checks of `run --headless-test`: each proves one promise of the product on the running machine. */
+
 import { randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import type { Config } from "../config/schema.ts";
 import { Fault, reason } from "../errors.ts";
 import { isAtLeast } from "../plan/facts.ts";
@@ -148,7 +150,7 @@ export class SmokeChecks implements Disposable {
 
 	async #grabAs(format: "ppm" | "png"): Promise<Buffer> {
 		const session = () => Promise.resolve(this.#guest);
-		return await grabScreen(this.#machine, session, this.#instance.path(INSTANCE_FILE.screen), format);
+		return await grabScreen(this.#machine, session, join(this.#instance.machineFolder, INSTANCE_FILE.screen), format);
 	}
 
 	async #screenDrawn(): Promise<string> {

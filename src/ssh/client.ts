@@ -120,6 +120,11 @@ export class GuestSession implements Disposable {
 		return new GuestSession(client, transport);
 	}
 
+	/** Begins to wait anew for a guest that does not answer. ssh2 has it for itself only. */
+	keep(): void {
+		(this.#client as Client & { readonly _resetKA?: () => void })._resetKA?.();
+	}
+
 	/** Starts a shell command line (null: a login shell) and returns its channel; "close" tells how it ended (`ChannelEnd`). */
 	stream(command: string | null, { pty, env }: StreamOptions = {}): Promise<ClientChannel> {
 		return this.#open((done: ChannelCallback) => {
@@ -178,7 +183,7 @@ export class GuestSession implements Disposable {
 			for (const each of requests) channel.write(`${JSON.stringify(each)}\n`);
 			let last: ControlReply | undefined;
 			for (const line of await readLines(channel, requests.length)) {
-				last = controlReplySchema.parse(JSON.parse(line));
+				last = parseReply(line);
 				if (!last.ok) throw new Fault("The guest's agent refused a request", { why: last.error });
 			}
 			if (!last?.ok) throw new Fault("The guest's agent gave no answer");
@@ -209,6 +214,14 @@ export class GuestSession implements Disposable {
 	[Symbol.dispose](): void {
 		this.#client.end();
 		setTimeout(() => this.#transport.destroy(), GOODBYE_MS).unref();
+	}
+}
+
+function parseReply(line: string): ControlReply {
+	try {
+		return controlReplySchema.parse(JSON.parse(line));
+	} catch (error) {
+		throw new Fault("The guest's agent gave an answer that is none", { cause: error });
 	}
 }
 

@@ -217,7 +217,7 @@ function moveIntoPlace(temporary: string, path: string): void {
 }
 
 /** `.<name>.<pid>-<start time>.<random>.tmp`: tells the sweep whose it is. */
-function temporaryName(path: string): string {
+export function temporaryName(path: string): string {
 	const me = identify(process.pid) ?? { pid: process.pid, startTime: null };
 	return join(dirname(path), `.${basename(path)}.${ownerTag(me)}.${randomBytes(4).toString("hex")}.tmp`);
 }

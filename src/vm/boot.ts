@@ -1,21 +1,23 @@
 /** Brings a machine to life: tries what the plan says, and steps down where the host cannot do it. */
 import type { Config } from "../config/schema.ts";
 import { Fault } from "../errors.ts";
+import type { PolicyText } from "../filter/policy.ts";
 import { childEnvironment } from "../host/child-environment.ts";
 import type { FoundQemu } from "../host/qemu.ts";
 import { rejectOn } from "../interrupts.ts";
 import { findFreePort } from "../network/tcp.ts";
+import type { CageFacts } from "../plan/cage.ts";
 import { decide, type RunFacts } from "../plan/decide.ts";
 import type { HostFacts, ImagePaths } from "../plan/facts.ts";
 import { describe, type EarlyFailure, type Fallback, isDisplayFailure, nextAttempt } from "../plan/fallback.ts";
-import type { MachinePlan } from "../plan/machine-plan.ts";
+import type { KeptDisk, MachinePlan } from "../plan/machine-plan.ts";
 import { openInheritedChannels, openTcpChannels } from "./channels.ts";
 import type { RunCredentials } from "./credentials.ts";
 import type { Graphics } from "./guest-watch.ts";
 import { recallBroken, rememberBroken } from "./host-memory.ts";
 import type { Instance } from "./instance.ts";
 import type { RunLogs } from "./logs.ts";
-import { Machine } from "./machine.ts";
+import { Machine, type MachineParts } from "./machine.ts";
 
 export interface BootRequest {
 	readonly config: Config;
@@ -28,7 +30,14 @@ export interface BootRequest {
 	readonly headless: boolean;
 	/** PCI functions of the host's that the guest gets. */
 	readonly passthrough?: readonly string[];
+	readonly disks?: readonly KeptDisk[];
+	/** Something is set up in the guest before its session starts. */
+	readonly hasFiles?: boolean;
 	readonly env: Readonly<Record<string, string | undefined>>;
+	/** Null where this host has none. */
+	readonly cage: CageFacts | null;
+	/** What the guest may reach. */
+	readonly policy: PolicyText | null;
 	/** State folder, and the key under which a broken accelerator is remembered. */
 	readonly state: string;
 	readonly hostKey: string;
@@ -53,8 +62,11 @@ export async function boot(request: BootRequest): Promise<Machine> {
 		const plan = await planAttempt(request, {
 			headless: request.headless,
 			passthrough: request.passthrough ?? [],
+			disks: request.disks ?? [],
+			hasFiles: request.hasFiles ?? false,
 			fallback,
-			instanceFolder: request.instance.folder,
+			name: request.instance.name,
+			instanceFolder: request.instance.machineFolder,
 			channels: channels.planned,
 			credentialFiles: request.credentials.files,
 			contextIdsTaken: taken["context-id"],
@@ -64,10 +76,13 @@ export async function boot(request: BootRequest): Promise<Machine> {
 			plan,
 			qemu: request.qemu.facts,
 			env: childEnvironment(request.env, request.qemu.env),
-			instance: request.instance,
+			...ownerOf(request),
 			logs: request.logs,
 			keys: request.credentials.keys,
+			policy: request.policy,
+			cage: request.cage,
 			channels: channels.source,
+			hungMs: request.config.timeouts.hungSeconds * 1000,
 		});
 		const failure = await firstSignOfLife(machine, silenceMs(plan, request.config), request.signal);
 		// Closed by the user before it had started: the caller sees that it has ended.
@@ -105,6 +120,9 @@ interface Broken {
 export function settle(request: BootRequest, machine: Machine, broken: readonly Broken[]): void {
 	for (const each of broken) remember(request, each);
 	tellLimits(machine.plan, request.report);
+	void machine.network.then((why) => {
+		if (why !== null && machine.child.running) tellNoNetwork(request, why);
+	});
 	let judged = false;
 	machine.guest.onGraphics = (graphics) => {
 		// Once is enough, and a guest may say anything as often as it likes.
@@ -112,6 +130,16 @@ export function settle(request: BootRequest, machine: Machine, broken: readonly 
 		judged = graphics.steppedDown !== null && machine.plan.gpuFallback;
 		if (judged || graphics.steppedDown === null) judgeGraphics(request, machine.plan, graphics);
 	};
+}
+
+function tellNoNetwork({ report, logs }: BootRequest, why: string): void {
+	report.warn(`the guest has no network (${why})`);
+	logs.note(`no network: ${why}`);
+}
+
+/** Whose processes and sockets the machine's are. */
+export function ownerOf({ instance }: BootRequest): Pick<MachineParts, "instance"> {
+	return { instance: { folder: instance.machineFolder, adopt: (pid) => instance.adopt(pid) } };
 }
 
 function remember(request: BootRequest, { topic, what, why }: Broken): void {

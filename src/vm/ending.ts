@@ -1,7 +1,7 @@
 /** Judges how a machine ended. Pure: the exit code tells the truth because every way of ending is told apart here. */
 import { Fault } from "../errors.ts";
 import { isAtLeast } from "../plan/facts.ts";
-import { OPENGL_MIN } from "../wire/names.ts";
+import { NOTHING_DRAWN_STATUS, OPENGL_MIN } from "../wire/names.ts";
 import type { Graphics, SessionEnd } from "./guest-watch.ts";
 import type { Ending } from "./machine.ts";
 
@@ -13,6 +13,8 @@ export interface EndingFacts extends Ending {
 	readonly alive: boolean;
 	/** Why the guest gave up, by its own word on the console. */
 	readonly fatal: string | null;
+	/** Why its kernel panicked, where the console told. */
+	readonly panic: string | null;
 	/** Last lines of the serial console and of QEMU. */
 	readonly serialTail: string;
 	readonly qemuTail: string;
@@ -34,6 +36,14 @@ export function judgeEnding(facts: EndingFacts): Fault | null {
 			log,
 		});
 	}
+	if (session && !session.terminalWasUp && session.status === `exited ${NOTHING_DRAWN_STATUS}`) {
+		return new Fault("The terminal shows nothing on the GPU that was asked for", {
+			why: session.log.match(/^virtualghost: (nothing was drawn .*)$/m)?.[1],
+			fix: "use --gpu auto, which draws in software then",
+			log,
+			tail: session.log.trim(),
+		});
+	}
 	if (session && !session.terminalWasUp) {
 		return new Fault("The terminal did not start", {
 			why: `its session ended at once (${session.result} ${session.status})`.trim(),
@@ -49,12 +59,30 @@ export function judgeEnding(facts: EndingFacts): Fault | null {
 		});
 	}
 	if (facts.fatal) return new Fault("The guest could not start", { why: facts.fatal, log, tail: facts.serialTail });
-	if (facts.panicked) return new Fault("The guest's kernel panicked", { log, tail: facts.serialTail });
+	if (facts.trouble === "hung") {
+		return new Fault("The guest does not answer any more and was ended", {
+			why: "neither its agent nor its kernel gave a sign of life",
+			fix: "--hung-timeout gives it more time, 0 all the time there is",
+			log,
+			tail: facts.serialTail,
+		});
+	}
+	if (facts.trouble === "internal-error") {
+		return new Fault("The guest's processor stopped by an error and cannot go on", {
+			why: "QEMU reports an internal error of the virtual processor",
+			log,
+			tail: facts.qemuTail || facts.serialTail,
+		});
+	}
+	if (facts.panicked) {
+		return new Fault("The guest's kernel panicked", { why: facts.panic ?? undefined, log, tail: facts.serialTail });
+	}
 	if (facts.exitCode !== 0) {
 		return new Fault(`QEMU ended with ${describeExit(facts.exitCode)}`, { log, tail: facts.qemuTail });
 	}
 	// The launcher's own quit and TERM never come here: any other signal to QEMU is somebody else's.
-	if (shutdown === "guest-shutdown" || shutdown === "host-ui") return null;
+	// GTK's window says "quit" where SDL's says that it was closed.
+	if (shutdown === "guest-shutdown" || shutdown === "host-ui" || shutdown === "host-qmp-quit") return null;
 	// With -no-reboot a reset ends QEMU: `reboot` in the terminal (its session ended first), or a crash.
 	if (shutdown === "guest-reset" && session) return null;
 	if (shutdown === "guest-reset") return new Fault("The guest crashed and was reset", { log, tail: facts.serialTail });

@@ -6,7 +6,7 @@ import { PROTOCOL_VERSION } from "../wire/names.ts";
 import type { LogFile } from "./logs.ts";
 
 /** In the order of a start. */
-export type Stage = "kernel" | "waiting" | "agent" | "terminal";
+export type Stage = "kernel" | "waiting" | "agent" | "terminal" | "ended";
 
 /** What draws in the guest, by its own word (untrusted). */
 export type Graphics = Extract<GuestEvent, { event: "graphics" }>;
@@ -16,6 +16,8 @@ export type SessionEnd = Extract<GuestEvent, { event: "session-ended" }>;
 /** The initramfs writes these to the console; the second one before it gives up. */
 const SERIAL_ALIVE = "virtualghost: initramfs";
 const SERIAL_FATAL = "virtualghost: fatal: ";
+/** The kernel's own; the trace that follows is longer than what an error shows. */
+const SERIAL_PANIC = "Kernel panic - not syncing: ";
 const SERIAL_LINE_CHARS_MAX = 4096;
 
 export class GuestWatch {
@@ -27,15 +29,19 @@ export class GuestWatch {
 	onGraphics: (graphics: Graphics) => void = () => {};
 	/** Called each time the agent says that it does not know who it is. */
 	onWaiting: () => void = () => {};
+	/** Called with each sign of life of the agent: its first word, then its heartbeats. */
+	onAlive: () => void = () => {};
 	/** Why the guest says that it cannot start. */
 	fatal: string | null = null;
+	/** Why its kernel has panicked, by its own word. */
+	panic: string | null = null;
 	/** Set where guest and launcher speak different protocols. */
 	foreignProtocol: { readonly protocol: number; readonly version: string } | null = null;
 	readonly #seen = new Set<Stage>();
 	readonly #waiting = new Map<Stage, { promise: Promise<void>; resolve: () => void }>();
 
 	constructor(streams: { serial: Duplex; events: Duplex }, serialLog: LogFile) {
-		for (const stage of ["kernel", "waiting", "agent", "terminal"] as const) {
+		for (const stage of ["kernel", "waiting", "agent", "terminal", "ended"] as const) {
 			this.#waiting.set(stage, Promise.withResolvers<void>());
 		}
 		const serialLines = new LineSplitter(SERIAL_LINE_CHARS_MAX);
@@ -67,6 +73,8 @@ export class GuestWatch {
 	#readSerial(line: string): void {
 		if (line.includes(SERIAL_ALIVE)) this.#mark("kernel");
 		const fatal = line.indexOf(SERIAL_FATAL);
+		const panic = line.indexOf(SERIAL_PANIC);
+		if (panic >= 0) this.panic ??= line.slice(panic + SERIAL_PANIC.length).trim();
 		if (fatal >= 0) this.fatal ??= line.slice(fatal + SERIAL_FATAL.length).trim();
 	}
 
@@ -82,6 +90,7 @@ export class GuestWatch {
 				}
 				this.#mark("kernel");
 				this.#mark("agent");
+				if (!this.foreignProtocol) this.onAlive();
 				break;
 			case "waiting":
 				this.#mark("kernel");
@@ -91,12 +100,16 @@ export class GuestWatch {
 			case "terminal-up":
 				this.#mark("terminal");
 				break;
+			case "alive":
+				this.onAlive();
+				break;
 			case "graphics":
 				this.graphics = event;
 				this.onGraphics(event);
 				break;
 			case "session-ended":
 				this.sessionEnd ??= event;
+				this.#mark("ended");
 				break;
 		}
 	}

@@ -1,5 +1,5 @@
 /** What was learned about this host: what is there but does not work is not tried at every start. */
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
@@ -13,6 +13,24 @@ export const MEMORY_FILE = {
 	/** A snapshot that was sound and could not be restored. */
 	snapshot: "broken-snapshot.json",
 } as const;
+
+/** There once a terminal has come up on this host: its two lines of hint are said once. */
+const STARTED_FILE = "started";
+
+/** Whether no terminal has come up yet for this user. */
+export function isFirstStart(state: string): boolean {
+	return !existsSync(join(state, STARTED_FILE));
+}
+
+/** Never throws: a hint too many is no harm. */
+export function rememberFirstStart(state: string): void {
+	try {
+		mkdirSync(state, { recursive: true, mode: 0o700 });
+		writeFileSync(join(state, STARTED_FILE), "", { mode: 0o600 });
+	} catch {
+		// It is said once more at the next start.
+	}
+}
 
 type Topic = keyof typeof MEMORY_FILE;
 

@@ -14,13 +14,20 @@ export const INSTANCE_FILE = {
 	/** SMBIOS strings for QEMU to read. */
 	hostKeyCredential: "host-key.cred",
 	authorizedKeyCredential: "authorized-key.cred",
+	hostnameCredential: "hostname.cred",
+	hintCredential: "hint.cred",
 	/** The key that the guest lets in, OpenSSH format. */
 	identity: "id_ed25519",
 	/** The guest's host key, for OpenSSH clients. */
 	knownHosts: "known_hosts",
+	/** What the window shows: see window-file.ts. */
+	window: "window",
 	/** A picture on its way. */
 	screen: "screen",
 } as const;
+
+/** In an instance's folder: what QEMU and its helpers see of it, their sockets; keys and the launcher's own socket are not there. */
+export const MACHINE_FOLDER = "q";
 
 /** In an instance's folder: sockets of the machine that is made into a snapshot beside it. */
 export const MAKER_FOLDER = "s";
@@ -51,6 +58,8 @@ export const instanceRecordSchema = z.object({
 			display: z.string(),
 			vcpus: z.number(),
 			memoryMiB: z.number(),
+			/** As titles and lists show it; records of older versions have none. */
+			network: z.string().optional(),
 		})
 		.nullable(),
 	/** The way to the agent; this launcher wrote it, so its kinds are known. */

@@ -9,7 +9,7 @@ import { identify, isAlive, type ProcessId } from "../host/processes.ts";
 import { VERSION } from "../version.ts";
 import { PROTOCOL_VERSION } from "../wire/names.ts";
 import { checkName, friendlyName } from "./friendly-names.ts";
-import { INSTANCE_FILE, type InstanceRecord, MAKER_FOLDER } from "./instance-record.ts";
+import { INSTANCE_FILE, type InstanceRecord, MACHINE_FOLDER, MAKER_FOLDER } from "./instance-record.ts";
 import { sweepDead } from "./registry.ts";
 
 /** `sun_path` holds 108 bytes on Linux and 104 on macOS, the final NUL included. */
@@ -85,6 +85,13 @@ export class Instance implements Disposable {
 	/** Children that still run; none after the instance's machine is taken down. */
 	livingChildren(): ProcessId[] {
 		return this.#record.children.filter(isAlive);
+	}
+
+	/** The folder that QEMU gets; made when it is first asked for. */
+	get machineFolder(): string {
+		const folder = this.path(MACHINE_FOLDER);
+		mkdirSync(folder, { recursive: true, mode: 0o700 });
+		return folder;
 	}
 
 	path(name: string): string {

@@ -23,15 +23,19 @@ export const LOG_FILE = {
 	qemu: "qemu.log",
 	/** vhost-device-vsock's output. */
 	vsock: "vsock.log",
+	/** passt's output, and the packet filter's. */
+	network: "network.log",
 } as const;
 
-/** A log file starts over (the older part goes to `<name>.old`) at this size, so that a guest cannot fill the disk. */
-const LOG_BYTES_MAX = 1024 * 1024;
+/** What a log may take on the disk: a guest that writes for ever keeps its last words, and the disk its space. */
+export const LOG_BYTES_MAX = 1024 * 1024;
+/** A file starts over at half of that; the older half is `<name>.old` until the next time. */
+const HALF_BYTES = LOG_BYTES_MAX / 2;
 /** How much of a log an error message shows. */
 const TAIL_LINES = 15;
 const TAIL_BYTES = 16 * 1024;
 
-/** Appends to a file and keeps it below twice `LOG_BYTES_MAX`. Never throws after it is open: a log can be done without. */
+/** Appends to a file and keeps it, together with its older half, within `LOG_BYTES_MAX`. Never throws after it is open: a log can be done without. */
 export class LogFile {
 	readonly path: string;
 	/** -1 when closed, also after a rotation that failed: the number may be somebody else's by then. */
@@ -50,9 +54,10 @@ export class LogFile {
 	}
 
 	write(bytes: Uint8Array | string): void {
-		const data = typeof bytes === "string" ? Buffer.from(bytes) : bytes;
+		// No writer comes near to that at once; if one does, its end says more than its beginning.
+		const data = (typeof bytes === "string" ? Buffer.from(bytes) : bytes).subarray(-HALF_BYTES);
 		try {
-			if (this.#bytes + data.length > LOG_BYTES_MAX) this.#startOver();
+			if (this.#bytes + data.length > HALF_BYTES) this.#startOver();
 			if (this.#fd >= 0) this.#bytes += writeSync(this.#fd, data);
 		} catch {
 			// A full disk must not end a running machine.

@@ -2,8 +2,10 @@
 import { existsSync, rmSync, watch } from "node:fs";
 import type { Duplex } from "node:stream";
 import { Fault } from "../errors.ts";
-import { openTransport } from "../network/transport.ts";
+import type { PolicyText } from "../filter/policy.ts";
+import { isAnswered, openTransport } from "../network/transport.ts";
 import { qemuArgv } from "../plan/argv.ts";
+import { type CageFacts, cagedQemu, cagedVsockDaemon, whyNoCage } from "../plan/cage.ts";
 import type { QemuFacts } from "../plan/facts.ts";
 import type { EarlyFailure } from "../plan/fallback.ts";
 import type { MachinePlan } from "../plan/machine-plan.ts";
@@ -11,23 +13,33 @@ import { GuestSession } from "../ssh/client.ts";
 import type { KeyPair, RunKeys } from "../ssh/keys.ts";
 import { encodeIdentity, type Identity } from "../wire/identity.ts";
 import { AGENT_VSOCK_PORT } from "../wire/names.ts";
+import { GuestGuard, patienceOf, type Trouble } from "./guest-guard.ts";
 import { GuestWatch, type Stage } from "./guest-watch.ts";
 import type { Instance } from "./instance.ts";
+import { INSTANCE_FILE } from "./instance-record.ts";
 import type { LogFile, RunLogs } from "./logs.ts";
+import { type StartedNetwork, startNetwork } from "./network.ts";
 import { Child } from "./process.ts";
 import { Qmp, type QmpEvent } from "./qmp.ts";
+import { WINDOW_FILE_VARIABLE, WindowFile } from "./window-file.ts";
 
 export interface MachineParts {
 	readonly plan: MachinePlan;
 	readonly qemu: QemuFacts;
 	/** Complete environment of QEMU and its helper. */
 	readonly env: Readonly<Record<string, string>>;
-	/** Whose sockets and processes these are. */
+	/** Whose sockets and processes these are; the folder is all that they see of it. */
 	readonly instance: Pick<Instance, "folder" | "adopt">;
 	readonly logs: RunLogs;
 	readonly keys: RunKeys;
+	/** Null where this host has none. */
+	readonly cage: CageFacts | null;
+	/** What the guest may reach; null where it reaches nothing, and where nobody filters. */
+	readonly policy: PolicyText | null;
 	/** Opens the three channels: descriptors on Unix, a listener for QEMU to connect to on Windows. */
 	readonly channels: ChannelSource;
+	/** A guest that gives no sign of life for so long is ended; 0 for never. */
+	readonly hungMs: number;
 }
 
 /** How QEMU's three connections reach this process. */
@@ -44,6 +56,8 @@ export interface Ending {
 	/** Reason in QMP's SHUTDOWN event: guest-shutdown, guest-reset, host-qmp-quit, … */
 	readonly shutdown: string | null;
 	readonly panicked: boolean;
+	/** Why the launcher has ended it, where nobody asked for that. */
+	readonly trouble: Trouble | null;
 }
 
 /**
@@ -53,6 +67,8 @@ export interface Ending {
  */
 const VSOCK_TX_BUFFER_BYTES = 28 * 1024;
 const VSOCK_DAEMON_TIMEOUT_MS = 10_000;
+/** For QEMU to follow "quit"; one that hangs itself follows KILL. */
+const QUIT_MS = 1_000;
 
 export class Machine implements AsyncDisposable {
 	readonly plan: MachinePlan;
@@ -61,20 +77,30 @@ export class Machine implements AsyncDisposable {
 	readonly qmp: Qmp;
 	readonly guest: GuestWatch;
 	readonly child: Child;
+	/** Null once the guest's network stands, or why it leads nowhere. */
+	readonly network: Promise<string | null>;
 	/** Resolves when QEMU is gone. */
 	readonly ended: Promise<Ending>;
+	/** Null without a window. */
+	readonly window: WindowFile | null;
+	/** The user wants the window closed; a second time QEMU ends at once. */
+	onClose: () => void = () => {};
 	readonly #scope: AsyncDisposableStack;
 	readonly #events: Duplex;
+	readonly #sessions = new Set<GuestSession>();
 	/** Where this attempt's output begins in QEMU's log; earlier attempts of the run stand before it. */
 	readonly #qemuLogStart: number;
 	#shutdown: string | null = null;
 	#panicked = false;
+	#trouble: Trouble | null = null;
 
 	private constructor(
 		parts: MachineParts,
 		child: Child,
 		streams: readonly [Duplex, Duplex, Duplex],
 		logs: { readonly serial: LogFile; readonly qemuStart: number },
+		window: WindowFile | null,
+		network: Promise<string | null>,
 		scope: AsyncDisposableStack,
 	) {
 		const [qmp, serial, events] = streams;
@@ -82,15 +108,19 @@ export class Machine implements AsyncDisposable {
 		this.logs = parts.logs;
 		this.keys = parts.keys;
 		this.child = child;
+		this.window = window;
+		this.network = network;
 		this.#scope = scope;
 		this.#qemuLogStart = logs.qemuStart;
 		this.#events = events;
 		this.qmp = new Qmp(qmp);
 		this.qmp.on("event", (event) => this.#note(event));
 		this.guest = new GuestWatch({ serial, events }, logs.serial);
+		if (window) narrate(window, this.guest, parts.plan);
+		this.#guard(parts.hungMs);
 		this.ended = child.exited.then((exitCode) => {
 			parts.logs.note(`QEMU ended with ${exitCode} (${this.#shutdown ?? "no word of a shutdown"})`);
-			return { exitCode, shutdown: this.#shutdown, panicked: this.#panicked };
+			return { exitCode, shutdown: this.#shutdown, panicked: this.#panicked, trouble: this.#trouble };
 		});
 	}
 
@@ -102,19 +132,49 @@ export class Machine implements AsyncDisposable {
 		}
 		const { control } = parts.plan;
 		if (control.kind === "unix") scope.defer(() => rmSync(control.path, { force: true }));
-		const argv = [...parts.qemu.command, ...qemuArgv(parts.plan)];
+		const argv = inCage(parts, [...parts.qemu.command, ...qemuArgv(parts.plan)]);
 		parts.logs.note(`starting ${JSON.stringify(argv)}`);
 		// Opened before QEMU starts, so that they are closed after it has ended.
 		const log = scope.use(parts.logs.open("qemu"));
 		const logs = { serial: scope.use(parts.logs.open("serial")), qemuStart: log.size };
-		const child = startChild(parts, argv, log, parts.channels.inherited, scope);
+		const network = openNetwork(parts, scope);
+		const window = openWindowFile(parts, scope);
+		const env = window ? { ...parts.env, [WINDOW_FILE_VARIABLE]: window.path } : parts.env;
+		const handed = network ? [network.fd] : [];
+		const child = startChild({ ...parts, env }, argv, log, parts.channels.inherited, scope, handed);
+		network?.handedOver();
 		const streams = await parts.channels.streams(child);
-		return new Machine(parts, child, streams, logs, scope.move());
+		const outcome = network?.outcome ?? Promise.resolve(null);
+		return new Machine(parts, child, streams, logs, window, outcome, scope.move());
+	}
+
+	#guard(hungMs: number): void {
+		const guard = new GuestGuard(
+			{
+				qmp: this.qmp,
+				isAlive: () => this.guest.has("kernel"),
+				answers: (timeoutMs) => isAnswered(this.plan.control, AGENT_VSOCK_PORT, timeoutMs),
+				note: (text) => this.logs.note(text),
+			},
+			patienceOf(hungMs),
+		);
+		this.guest.onAlive = () => guard.beat();
+		void guard.trouble.then((trouble) => this.#giveUp(trouble));
+		void this.child.exited.then(() => guard[Symbol.dispose]());
+	}
+
+	async #giveUp(trouble: Trouble): Promise<void> {
+		this.#trouble = trouble;
+		this.logs.note(`the guest is beyond help: ${trouble}`);
+		this.qmp.execute("quit").catch(() => {});
+		if (!(await this.child.exitsWithin(QUIT_MS))) this.child.kill("SIGKILL");
 	}
 
 	#note(event: QmpEvent): void {
 		this.logs.note(`QMP ${event.event} ${JSON.stringify(event.data)}`);
 		if (event.event === "SHUTDOWN") this.#shutdown = String(event.data.reason ?? "");
+		// Nothing else presses the power button.
+		if (event.event === "POWERDOWN") this.onClose();
 		if (event.event === "GUEST_PANICKED") this.#panicked = true;
 	}
 
@@ -207,7 +267,15 @@ export class Machine implements AsyncDisposable {
 		}
 		const transport = await openTransport(this.plan.control, AGENT_VSOCK_PORT).connect();
 		const login = { identity: identity.private, hostPublicKey: this.keys.host.public };
-		return await GuestSession.open(transport, user === undefined ? login : { ...login, user });
+		const session = await GuestSession.open(transport, user === undefined ? login : { ...login, user });
+		this.#sessions.add(session);
+		void session.closed.then(() => this.#sessions.delete(session));
+		return session;
+	}
+
+	/** The guest is paused on purpose and will not answer for a while: what is logged in is not to be taken for lost. */
+	keepSessions(): void {
+		for (const session of this.#sessions) session.keep();
 	}
 
 	/** Kills what still runs and removes the helper's sockets. */
@@ -216,16 +284,51 @@ export class Machine implements AsyncDisposable {
 	}
 }
 
+/** What the window shows until there is a terminal in it, and when there is none any more. */
+function narrate(window: WindowFile, guest: GuestWatch, { gpu }: MachinePlan): void {
+	const unlessUp = (text: string) => () => {
+		if (!guest.has("terminal")) window.say(text);
+	};
+	void guest.reached("kernel").then(unlessUp("booting"));
+	void guest.reached("agent").then(unlessUp("opening the terminal"));
+	void guest.reached(gpu === "none" ? "agent" : "terminal").then(() => window.showGuest());
+	void guest.reached("ended").then(() => window.say("closing"));
+}
+
+function openWindowFile({ plan, instance }: MachineParts, scope: AsyncDisposableStack): WindowFile | null {
+	if (plan.display === "none") return null;
+	const path = `${instance.folder}/${INSTANCE_FILE.window}`;
+	scope.defer(() => rmSync(path, { force: true }));
+	return scope.use(new WindowFile(path, plan.window));
+}
+
 function startChild(
 	parts: MachineParts,
 	argv: readonly string[],
 	log: LogFile,
 	sockets: number,
 	scope: AsyncDisposableStack,
+	fds: readonly number[] = [],
 ): Child {
-	const child = scope.use(Child.start({ argv, env: parts.env, log, sockets }));
+	const child = scope.use(Child.start({ argv, env: parts.env, log, sockets, fds }));
 	parts.instance.adopt(child.pid);
 	return child;
+}
+
+function inCage({ cage, plan, qemu, instance }: MachineParts, argv: readonly string[]): readonly string[] {
+	if (cage === null || whyNoCage(plan) !== null) return argv;
+	return cagedQemu(cage, plan, qemu, argv, instance.folder);
+}
+
+/** Null where QEMU needs nobody for its network. */
+function openNetwork(parts: MachineParts, scope: AsyncDisposableStack): StartedNetwork | null {
+	const { plan, qemu, policy } = parts;
+	if (plan.network.kind !== "filtered" || plan.snapshot?.role === "make") return null;
+	if (policy === null || qemu.passt === null) throw new Fault("The machine's network was not prepared");
+	const log = scope.use(parts.logs.open("network"));
+	const network = scope.use(startNetwork({ passt: qemu.passt, policy, ipv6: plan.network.ipv6, log }));
+	for (const pid of network.pids) parts.instance.adopt(pid);
+	return network;
 }
 
 async function startVsockDaemon(
@@ -244,7 +347,9 @@ async function startVsockDaemon(
 		`--uds-path=${control.vsockPath}`,
 		`--tx-buffer-size=${VSOCK_TX_BUFFER_BYTES}`,
 	];
-	const child = startChild(parts, argv, log, 0, scope);
+	const { cage, qemu, instance } = parts;
+	const caged = cage === null ? argv : cagedVsockDaemon(cage, qemu, argv, instance.folder);
+	const child = startChild(parts, caged, log, 0, scope);
 	await appears(control.socket, parts.instance.folder, child);
 	if (!existsSync(control.socket)) {
 		throw new Fault("vhost-device-vsock did not start", { log: log.path, tail: parts.logs.tail("vsock") });

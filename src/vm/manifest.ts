@@ -1,7 +1,12 @@
 /** What an asset build says about its products; made by `vm-assets/build`, embedded, printed by `version --assets`. */
 import { z } from "zod";
 
-const packageVersion = z.object({ name: z.string(), version: z.string() });
+const packageVersion = z.object({
+	name: z.string(),
+	version: z.string(),
+	/** As its distribution names them; empty where it does not say. */
+	licenses: z.array(z.string()).optional(),
+});
 
 const asset = z.object({
 	/** File name in `dist/assets/<arch>/` and key of the embedded file. */
@@ -33,12 +38,16 @@ export const manifestSchema = z.object({
 		})
 		.nullable(),
 	assets: z.array(asset),
-	/** Debian or Arch packages by what they went into. */
+	/** Debian, Arch or npm packages by what they went into. */
 	packages: z.object({
 		root: z.array(packageVersion),
 		kernel: z.array(packageVersion),
 		qemu: z.array(packageVersion),
 		pciids: z.array(packageVersion).optional(),
+		/** Bundled into launcher and agent. */
+		npm: z.array(packageVersion).optional(),
+		/** Debian packages that single files of initramfs and agent come from. */
+		parts: z.array(packageVersion).optional(),
 	}),
 });
 

@@ -12,6 +12,8 @@ export interface ChildOptions {
 	readonly log: LogFile;
 	/** Number of sockets to hand over, on descriptors 3, 4, … */
 	readonly sockets?: number;
+	/** Descriptors of this process's that the child gets too, behind those sockets. They stay open here. */
+	readonly fds?: readonly number[];
 }
 
 /** How long a process may take to follow SIGTERM before SIGKILL. */
@@ -36,12 +38,12 @@ export class Child implements AsyncDisposable {
 
 	/** @throws Fault if the program cannot be started. */
 	static start(options: ChildOptions): Child {
-		const { argv, env, log, sockets = 0 } = options;
+		const { argv, env, log, sockets = 0, fds = [] } = options;
 		let child: Bun.Subprocess;
 		try {
 			child = Bun.spawn([...argv], {
 				env: { ...env },
-				stdio: ["ignore", "pipe", "pipe", ...Array.from({ length: sockets }, () => "pipe" as const)],
+				stdio: ["ignore", "pipe", "pipe", ...Array.from({ length: sockets }, () => "pipe" as const), ...fds],
 				// setsid(): its own session and process group.
 				detached: process.platform !== "win32",
 			});

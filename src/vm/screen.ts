@@ -1,5 +1,5 @@
 /** Pictures of the guest's screen: taken through QMP or, where QEMU cannot read a GL scanout, inside the guest. */
-import { readFileSync, rmSync } from "node:fs";
+import { closeSync, constants, openSync, readFileSync, rmSync } from "node:fs";
 import { Fault } from "../errors.ts";
 import type { GuestSession } from "../ssh/client.ts";
 import type { Machine } from "./machine.ts";
@@ -19,9 +19,19 @@ export async function grabScreen(
 	if (gpu === "virgl" || gpu === "vfio") return await grabInGuest(await session(), format);
 	try {
 		await machine.qmp.execute("screendump", { filename: path, format });
-		return readFileSync(path);
+		return readPlain(path);
 	} finally {
 		rmSync(path, { force: true });
+	}
+}
+
+/** Whoever has taken QEMU over could have put a link there. */
+function readPlain(path: string): Buffer {
+	const fd = openSync(path, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0));
+	try {
+		return readFileSync(fd);
+	} finally {
+		closeSync(fd);
 	}
 }
 

@@ -7,6 +7,9 @@ export const EVENT_LINE_BYTES_MAX = 64 * 1024;
 /** The guest sends at most this much of the session's log. */
 export const SESSION_LOG_TAIL_BYTES = 8 * 1024;
 
+/** How often the agent says that it lives. */
+export const HEARTBEAT_MS = 5_000;
+
 /** Longest version, renderer or reason in characters. */
 export const GRAPHICS_TEXT_MAX = 256;
 
@@ -15,8 +18,10 @@ export const guestEventSchema = z.discriminatedUnion("event", [
 	z.object({ event: z.literal("initramfs") }),
 	/** Ready to be made into a snapshot, or to be told who it is: see identity.ts. */
 	z.object({ event: z.literal("waiting"), protocol: z.number().int() }),
-	/** The agent listens on its vsock port. */
+	/** The agent listens on its vsock port; counts as its first heartbeat. */
 	z.object({ event: z.literal("agent"), protocol: z.number().int(), version: z.string().max(64) }),
+	/** Every `HEARTBEAT_MS`, from then on: src/vm/guest-guard.ts */
+	z.object({ event: z.literal("alive") }),
 	/** What a client of the session's compositor gets, where a GPU draws. */
 	z.object({
 		event: z.literal("graphics"),

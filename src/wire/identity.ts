@@ -25,6 +25,10 @@ export const identitySchema = z.object({
 	gpu: z.enum(["none", "software", "virgl"]),
 	/** As `GPU_FALLBACK_OPTION`. */
 	gpuFallback: z.boolean(),
+	/** As `SCALE_OPTION`. */
+	scale: z.union([z.literal(1), z.literal(1.5), z.literal(2)]),
+	/** The launcher starts the session itself, when its files are in place. */
+	sessionLater: z.boolean(),
 });
 
 export type Identity = z.infer<typeof identitySchema>;

@@ -19,7 +19,10 @@ export const SESSION_OFF_OPTION = "virtualghost.session=off";
 /** On the kernel's command line of a machine that is made into a snapshot: the agent waits for its identity on the events port. */
 export const IDENTITY_OPTION = "virtualghost.identity=port";
 
-/** On the kernel's command line: the session starts when the identity is there, since only then does the machine get its GPU. */
+/**
+ * On the kernel's command line: the session starts when it is asked for, since only then does the machine have its GPU (restored with
+ * virgl) or the files that the session is to find (disk, shared folders, work copy).
+ */
 export const SESSION_LATER_OPTION = "virtualghost.session=later";
 
 /** On the kernel's command line: how the guest draws (`virgl`, `software`, `vfio`, `none`); read by the session's script. */
@@ -28,7 +31,16 @@ export const GPU_OPTION = "virtualghost.gpu";
 /** On the kernel's command line: a session whose GPU is not good enough starts once more without it. */
 export const GPU_FALLBACK_OPTION = "virtualghost.gpu-fallback=software";
 
-/** Ghostty's minimum. The session's script has it too; test/unit/wire/graphics.test.ts holds both together. */
+/** On the kernel's command line: keyboard of the session, `layout[:variant[:options]]` in XKB's names; read by the session's script. */
+export const KEYMAP_OPTION = "virtualghost.xkb";
+
+/** On the kernel's command line: how large the session draws, 1 where it is missing; read by the session's script. */
+export const SCALE_OPTION = "virtualghost.scale";
+
+/** Exit status of a session that must not draw without the GPU and showed nothing on it in time; the session's script has it too. */
+export const NOTHING_DRAWN_STATUS = 79;
+
+/** Ghostty's minimum. The terminal's script has it too; test/unit/wire/graphics.test.ts holds both together. */
 export const OPENGL_MIN = "4.3";
 
 /** On the kernel's command line of a machine with a control card: the initramfs and the agent look for it. */
@@ -36,6 +48,9 @@ export const CONTROL_CARD_OPTION = "virtualghost.control=tcp";
 
 /** On the kernel's command line of a machine with a driver pack: the initramfs waits for its disk. */
 export const DRIVER_PACK_OPTION = "virtualghost.drivers=pack";
+
+/** On the kernel's command line of a machine whose terminal gets a look from the host: the initramfs waits for its disk. */
+export const LOOK_OPTION = "virtualghost.look=disk";
 
 /**
  * The control card: a network card whose other end is QEMU itself, for hosts without vsock. The initramfs and a udev rule
@@ -51,6 +66,16 @@ export const CONTROL_CARD = {
 	address: "192.0.2.15",
 } as const;
 
+/** On the kernel's command line of a machine that reaches something: what the initramfs sets up, `ipv4` or `dual`. */
+export const NETWORK_OPTION = "virtualghost.network";
+
+/** The guest's way to the world, known by its MAC too. Its addresses (`filter/link.ts`) are those of QEMU's user network. */
+export const NETWORK_CARD = {
+	/** The same in every machine: nobody else is on its link, and whoever sees it learns nothing. */
+	mac: "52:54:00:76:68:01",
+	name: "net0",
+} as const;
+
 /** virtio-serial port over which the guest reports what happens, one JSON line an event (guest to host only). */
 export const EVENTS_PORT = "org.virtualghost.events";
 
@@ -64,6 +89,10 @@ export const CREDENTIAL = {
 	hostKey: "virtualghost.host-key",
 	/** The one public key that may log in, OpenSSH one-line format. */
 	authorizedKey: "virtualghost.authorized-key",
+	/** The machine's name as a host name. */
+	hostname: "virtualghost.hostname",
+	/** There on the user's first start: the terminal says in two lines what this is. */
+	hint: "virtualghost.hint",
 } as const;
 
 /** Serial numbers of the virtio-blk disks; the initramfs finds the images by them under /sys/block. */
@@ -74,6 +103,16 @@ export const DISK_SERIAL = {
 	guest: "vg-guest",
 	/** Optional driver pack over both: drivers and firmware of real graphics cards (EROFS, read-only). */
 	drivers: "vg-drivers",
+	/** Optional look of the terminal: a tar archive that the initramfs unpacks over all of them. */
+	look: "vg-look",
+} as const;
+
+/** Disks that outlive the machine (ext4); plugged in after a restore. Our scripts in the guest find them by these. */
+export const KEPT_DISK_SERIAL = {
+	/** The user's own disk, mounted as the home. */
+	home: "vg-home",
+	/** What a work copy has changed. */
+	work: "vg-work",
 } as const;
 
 /** In the agent's folder: starts a program as a user. */
@@ -85,16 +124,24 @@ export const GUEST_PATH = {
 	agent: "/usr/lib/virtualghost/agent",
 	/** State that the session scripts leave for the agent (tmpfs). */
 	run: "/run/virtualghost",
+	/** There where the first prompt gives the hint of a first start. */
+	hint: "/run/virtualghost/hint",
 	/** Touched by the first prompt of the terminal's shell: from here on the terminal is up. */
 	terminalUp: "/run/virtualghost/session/terminal-up",
 	/** How a restored machine draws, in place of the kernel's command line: `virgl`, and `fallback` where it may step down. */
 	gpu: "/run/virtualghost/gpu",
+	/** How large a restored machine draws, in place of the kernel's command line. */
+	scale: "/run/virtualghost/scale",
 	/** Written before the terminal starts, where a GPU draws: a line with the OpenGL version, a line with the renderer. */
 	graphics: "/run/virtualghost/session/graphics",
 	/** Why the session was started once more without the GPU. */
 	steppedDown: "/run/virtualghost/session/stepped-down",
 	/** Written when the session's unit has ended: `SERVICE_RESULT EXIT_CODE EXIT_STATUS`. */
 	sessionEnded: "/run/virtualghost/session-ended",
+	/** The host's look, unpacked by the initramfs: for Ghostty, for the stand-in, and fonts. */
+	lookGhostty: "/usr/share/virtualghost/look/ghostty.conf",
+	lookFoot: "/usr/share/virtualghost/look/foot.ini",
+	lookFonts: "/usr/local/share/fonts/host",
 	/** stdout and stderr of cage and the terminal. */
 	sessionLog: "/run/virtualghost/session.log",
 } as const;

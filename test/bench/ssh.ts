@@ -1,6 +1,7 @@
 /**
  * The agent against OpenSSH's own sshd, in the same guest, over the same vsock, with the same OpenSSH client, one after the other
- * in one run: `bun test/bench/ssh.ts [MB]` (default 64). Ends with 1 if the agent is slower than promised.
+ * in one run: `bun test/bench/ssh.ts [MB] [ROUNDS]` (default 64, 5; throughput is taken once). Ends with 1 if the agent is slower than
+ * promised.
  */
 import { appendFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -12,12 +13,12 @@ import { packSshd, SSHD_VSOCK_PORT, startScript } from "./sshd.ts";
 /** Promised: agent / sshd. */
 const EXEC_RATIO_MAX = 1.5;
 const THROUGHPUT_RATIO_MIN = 0.5;
-const ROUNDS = 5;
 const EXECS_A_ROUND = 20;
 
 const megabytes = Number(process.argv[2] ?? 64);
-if (!Number.isInteger(megabytes) || megabytes < 1) {
-	console.error("usage: bun test/bench/ssh.ts [MB]");
+const rounds = Number(process.argv[3] ?? 5);
+if (![megabytes, rounds].every((each) => Number.isInteger(each) && each >= 1)) {
+	console.error("usage: bun test/bench/ssh.ts [MB] [ROUNDS]");
 	process.exit(2);
 }
 
@@ -50,7 +51,7 @@ function writeConfig(): void {
 		["agent", AGENT_VSOCK_PORT],
 		["sshd", SSHD_VSOCK_PORT],
 	] as const) {
-		const proxy = `${process.execPath} ${join(import.meta.dir, "vsock-proxy.ts")} ${join(machine.folder, "vsock")} ${port}`;
+		const proxy = `${process.execPath} ${join(import.meta.dir, "vsock-proxy.ts")} ${join(machine.folder, "q/vsock")} ${port}`;
 		const lines = [
 			"User ghost",
 			`ProxyCommand ${proxy}`,
@@ -69,9 +70,9 @@ type Host = "agent" | "sshd";
 const HOSTS: readonly Host[] = ["agent", "sshd"];
 
 /** Median over the rounds of agent and of sshd, taken in turns. */
-async function compare(name: string, measure: (host: Host) => Promise<number>, rounds = ROUNDS) {
+async function compare(name: string, measure: (host: Host) => Promise<number>, turns = rounds) {
 	const times: Record<Host, number[]> = { agent: [], sshd: [] };
-	for (let i = 0; i < rounds; i++) for (const host of HOSTS) times[host].push(await measure(host));
+	for (let i = 0; i < turns; i++) for (const host of HOSTS) times[host].push(await measure(host));
 	const median = (values: readonly number[]) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
 	const result = { name, agent: median(times.agent), sshd: median(times.sshd) };
 	console.log(

@@ -31,6 +31,42 @@ describe("size and speed", () => {
 	});
 });
 
+describe("what is inside", () => {
+	test("is what the manifest says, and nothing is extracted for that", async () => {
+		const { code, stdout } = await sandbox.run(["verify", "--json"]);
+		const { ok, findings, executable } = JSON.parse(stdout) as {
+			ok: boolean;
+			findings: { verdict: string; where: string }[];
+			executable: { sha256: string };
+		};
+		expect([code, ok]).toEqual([0, true]);
+		expect(findings.filter(({ where, verdict }) => where === "executable" && verdict === "ok").length).toBeGreaterThan(
+			4,
+		);
+		expect((await tool(["sha256sum", BINARY])).stdout).toStartWith(executable.sha256);
+		expect(sandbox.assets()).toEqual([]);
+	});
+
+	test("is listed with versions and licences: guest, kernel, QEMU, npm", async () => {
+		const { code, stdout } = await sandbox.run(["version", "--sbom"]);
+		expect(code).toBe(0);
+		const { bomFormat, components } = JSON.parse(stdout) as {
+			bomFormat: string;
+			components: { name: string; purl?: string; licenses?: unknown[]; version?: string }[];
+		};
+		expect(bomFormat).toBe("CycloneDX");
+		const packages = components.filter(({ purl }) => purl !== undefined);
+		for (const name of ["systemd", "cage", "libc6", "qemu-system-x86", "ssh2", "zod", "bun", "busybox-static"]) {
+			expect(packages.map((each) => each.name)).toContain(name);
+		}
+		expect(packages.length).toBeGreaterThan(400);
+		expect(packages.every(({ version }) => version)).toBe(true);
+		const unlicensed = packages.filter(({ licenses }) => licenses === undefined).map(({ name }) => name);
+		console.log(`${packages.length} packages, of ${unlicensed.length} no licence is known: ${unlicensed.join(" ")}`);
+		expect(unlicensed.length / packages.length).toBeLessThan(0.03);
+	});
+});
+
 describe("doors of a compiled Bun program", () => {
 	test("bunfig.toml and .env of the current directory are not read", async () => {
 		const folder = join(sandbox.root, "hostile");

@@ -79,7 +79,11 @@ test(
 		await first.outcome;
 		await sandbox.lingering(10);
 		const kernel = sandbox.assets().find((name) => name.startsWith("kernel-")) ?? "";
+		expect((await sandbox.run(["verify"])).code).toBe(0);
 		truncateSync(join(sandbox.cache, "assets", kernel), 1000);
+		const verified = await sandbox.run(["verify"]);
+		expect([verified.code, verified.stdout]).toEqual([1, expect.stringMatching(/^damaged +kernel +in the cache$/m)]);
+		expect(verified.stderr).toContain("virtualghost clean");
 		const second = sandbox.start(["run", "--headless-test", "--accel", "tcg", "-v"]);
 		await second.says("booting");
 		expect(Bun.file(join(sandbox.cache, "assets", kernel)).size).toBeGreaterThan(5e6);

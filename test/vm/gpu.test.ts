@@ -11,15 +11,23 @@ const DRIRC = `<driconf><device><application name="all">
 <option name="mesa_extension_override" value="-GL_ARB_compute_shader"/>
 </application></device></driconf>
 `;
+/** In the guest: on the GPU the compositor stops for good as soon as it has its client, as in a driver that hangs; TERM does not reach it. */
+const FROZEN = `#!/bin/sh
+[ "$VIRTUALGHOST_GRAPHICS" = gpu ] && kill -STOP "$PPID" && sleep 10000
+exec foot --config=/usr/share/virtualghost/foot.ini
+`;
 let x: XServer;
 let sandbox: Sandbox;
 let oldGuest: string;
+let frozenGuest: string;
 
 beforeAll(async () => {
 	sandbox = new Sandbox();
 	x = await XServer.start();
 	oldGuest = join(sandbox.root, "old-gl.erofs");
 	await makeRootImage(oldGuest, join(sandbox.root, "old-gl"), { "etc/drirc": DRIRC });
+	frozenGuest = join(sandbox.root, "frozen.erofs");
+	await makeRootImage(frozenGuest, join(sandbox.root, "frozen"), { "usr/bin/ghostty": FROZEN });
 }, BOOT_TIMEOUT_MS);
 
 afterAll(async () => {
@@ -125,13 +133,55 @@ test(
 	BOOT_TIMEOUT_MS,
 );
 
+test(
+	"a guest that draws nothing on the GPU and does not end: after its deadline the session steps down, and the terminal is there",
+	async () => {
+		const started = sandbox.start(["-v", "--rootfs", frozenGuest], { env: x.env });
+		// A start, the deadline, and the session once more.
+		await started.says("terminal up", 2 * BOOT_TIMEOUT_MS);
+		await drawn(join(PICTURES, "gpu-first-frame.png"));
+		started.kill("SIGINT");
+		const { code, stderr } = await started.outcome;
+		expect(stderr).toMatch(/renderer: virgl /);
+		const warnings = stderr.split("\n").filter((line) => line.includes("warning:") && line.includes("virgl"));
+		expect([code, warnings]).toEqual([
+			0,
+			[
+				expect.stringMatching(
+					/virgl does not work in the guest \(nothing was drawn within \d+ s\); it draws in software/,
+				),
+			],
+		]);
+		expect((await plan(["--rootfs", frozenGuest], x.env)).gpu).toBe("software");
+	},
+	2 * BOOT_TIMEOUT_MS + 30_000,
+);
+
+test(
+	"virgl that was asked for and draws nothing: the reason is the error",
+	async () => {
+		const { code, stderr } = await sandbox.run(["--gpu", "virgl", "--rootfs", frozenGuest], { env: x.env });
+		expect([code, stderr]).toEqual([
+			1,
+			expect.stringContaining("The terminal shows nothing on the GPU that was asked for"),
+		]);
+		expect(stderr).toMatch(/why: nothing was drawn within \d+ s/);
+		expect([sandbox.processes(), sandbox.instances()]).toEqual([[], []]);
+	},
+	2 * BOOT_TIMEOUT_MS + 30_000,
+);
+
+/** Two lines of hint and a prompt are about 0.004 of the screen. */
+const LETTERS_SHARE = 0.001;
+
 /** The prompt is announced a moment before its pixels are there. */
 async function drawn(picture: string): Promise<void> {
-	const end = Date.now() + 15_000;
+	const end = Date.now() + 60_000;
 	let share = 0;
 	do {
 		await x.screenshot(picture);
-		share = await XServer.drawnShare(picture);
-	} while (share < 0.01 && Date.now() < end);
-	expect(share).toBeGreaterThan(0.01);
+		// Neither the screen around the window nor the terminal's empty ground: letters.
+		share = await XServer.drawnShare(picture, 2);
+	} while (share < LETTERS_SHARE && Date.now() < end);
+	expect(share).toBeGreaterThan(LETTERS_SHARE);
 }

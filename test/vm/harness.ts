@@ -140,9 +140,9 @@ export class Started {
 		this.#child.kill(signal);
 	}
 
-	/** Waits until stderr holds `text`. @throws Error if the launcher ends first, or after five minutes. */
-	async says(text: string): Promise<void> {
-		const end = Date.now() + BOOT_TIMEOUT_MS;
+	/** Waits until stderr holds `text`. @throws Error if the launcher ends first, or after the time of a start. */
+	async says(text: string, timeoutMs = BOOT_TIMEOUT_MS): Promise<void> {
+		const end = Date.now() + timeoutMs;
 		let ended = false;
 		void this.outcome.then(() => {
 			ended = true;

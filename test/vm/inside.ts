@@ -45,7 +45,7 @@ export async function openInside(
 	const { config } = loadConfig({
 		file: null,
 		env: {},
-		flags: { accel: "tcg", display: "none", gpu: "none", ...flags },
+		flags: { accel: "tcg", display: "none", gpu: "none", network: "none", ...flags },
 		home: sandbox.home,
 		cwd: sandbox.cwd,
 	});
@@ -65,12 +65,16 @@ export async function openInside(
 			root: path("root"),
 			guest: path("guest"),
 			drivers: null,
+			look: null,
 		},
 		instance,
-		credentials: makeCredentials(instance),
+		credentials: makeCredentials(instance, { hint: false }),
 		logs,
 		headless: true,
 		env: sandbox.env,
+		// The verb that filters is in the built binary only.
+		policy: null,
+		cage: null,
 		state,
 		hostKey: "",
 		report: { warn: () => {}, stage: () => {}, detail: () => {} },

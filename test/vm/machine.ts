@@ -70,7 +70,7 @@ export class TestMachine implements AsyncDisposable {
 
 	/** A raw connection to the agent, before any SSH. */
 	connect() {
-		return connectHybrid(join(this.folder, "vsock"), AGENT_VSOCK_PORT);
+		return connectHybrid(join(this.folder, "q/vsock"), AGENT_VSOCK_PORT);
 	}
 
 	async login(user?: string): Promise<GuestSession> {

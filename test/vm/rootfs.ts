@@ -25,13 +25,18 @@ function findTree(step: string): string {
 	return tree;
 }
 
-/** Makes an uncompressed image of the root tree in which `files` (path -> shell script) replace what is there. */
+/** The build's own package tree. */
+export function builtRootTree(): string {
+	return findTree(newestStep("root-tree"));
+}
+
+/** Makes an uncompressed image of the root tree (or of another) in which `files` (path -> shell script) replace what is there. */
 export async function makeRootImage(
 	output: string,
 	work: string,
 	files: Readonly<Record<string, string>>,
+	tree = builtRootTree(),
 ): Promise<void> {
-	const tree = findTree(newestStep("root-tree"));
 	const tools = findTree(newestStep("tools"));
 	const upper = join(work, "upper");
 	for (const folder of ["upper", "overlay-work", "merged"]) mkdirSync(join(work, folder), { recursive: true });

@@ -78,7 +78,7 @@ describe("prewarm", () => {
 
 /** The random cookie of the agent's first SSH message, which nothing encrypts (RFC 4253, 7.1). */
 async function firstCookie(name: string): Promise<string> {
-	const socket = net.connect(join(sandbox.runtime, "virtualghost", name, "agent.sock"));
+	const socket = net.connect(join(sandbox.runtime, "virtualghost", name, "q/agent.sock"));
 	// It waits for the client's name before it says more than its own.
 	socket.write("SSH-2.0-twin\r\n");
 	let bytes = Buffer.alloc(0);

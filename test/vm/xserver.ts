@@ -51,15 +51,22 @@ export class XServer implements AsyncDisposable {
 		if (code !== 0) throw new Error(stderr);
 	}
 
-	/** Share of pixels (0-1) of a PNG that differ from its most common colour. */
-	static async drawnShare(path: string): Promise<number> {
+	/**
+	 * Share of pixels (0-1) of a PNG that differ from its `grounds` most common colours: 1 for a window that fills the screen, 2 where
+	 * the screen's own colour shows beside it.
+	 */
+	static async drawnShare(path: string, grounds = 1): Promise<number> {
 		const { stdout } = await tool(["convert", path, "-format", "%c", "histogram:info:-"]);
 		const counts = stdout
 			.split("\n")
 			.map((line) => Number.parseInt(line, 10))
 			.filter((count) => count > 0);
 		const total = counts.reduce((sum, count) => sum + count, 0);
-		return total === 0 ? 0 : 1 - Math.max(...counts) / total;
+		const ground = counts
+			.sort((a, b) => b - a)
+			.slice(0, grounds)
+			.reduce((sum, count) => sum + count, 0);
+		return total === 0 ? 0 : 1 - ground / total;
 	}
 
 	/** Windows are closed politely by window managers only. */

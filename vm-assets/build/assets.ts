@@ -17,12 +17,13 @@ import { type Context, requireLinux } from "./context.ts";
 import { packedImage } from "./erofs.ts";
 import { GUEST, guestStep } from "./guest.ts";
 import { INITRAMFS, initramfsStep } from "./initramfs.ts";
-import { KERNEL, kernelStep } from "./kernel.ts";
+import { KERNEL, kernelStep, kernelTreeStep } from "./kernel.ts";
 import { type AssetFiles, makeManifest } from "./manifest.ts";
 import { muslStep } from "./musl.ts";
 import { PCI_IDS, pciIdsStep } from "./pci-ids.ts";
 import { QEMU, qemuStep } from "./qemu.ts";
-import { ROOT, rootStep } from "./root.ts";
+import { distributionTreeStep, rootStep } from "./root.ts";
+import { ROOT } from "./root-info.ts";
 import { toolsStep } from "./tools.ts";
 
 export function assetsFolder(context: Context): string {
@@ -38,9 +39,9 @@ export async function buildAgent(context: Context): Promise<Step> {
 export async function buildAssets(context: Context): Promise<Manifest> {
 	requireLinux(context.arch);
 	const tools = await toolsStep(context);
-	const [boot, root, qemu, pciIds] = await allOrFirstFault([
+	const [boot, [rootTree, root], qemu, pciIds] = await allOrFirstFault([
 		makeBootParts(context, tools),
-		rootStep(context, tools),
+		makeRoot(context, tools),
 		qemuStep(context, tools),
 		pciIdsStep(context),
 	]);
@@ -53,11 +54,14 @@ export async function buildAssets(context: Context): Promise<Manifest> {
 		qemu: join(qemu.dir, QEMU.archive),
 		pciids: join(pciIds.dir, PCI_IDS.archive),
 	};
-	const steps = { kernel, root, qemu, pciIds };
+	const steps = { tools, kernelTree: await kernelTreeStep(context), kernel, rootTree, root, qemu, pciIds };
 	const manifest = await step(context, {
 		name: "manifest",
 		title: "manifest",
-		recipe: ["vm-assets/build/manifest.ts", "src/vm/manifest.ts", "package.json"],
+		recipe: [
+			...["vm-assets/build/manifest.ts", "vm-assets/build/licenses.ts", "src/vm/manifest.ts"],
+			...["package.json", "bun.lock"],
+		],
 		parameters: { bun: Bun.version, commit: commitOf(context.repo) },
 		uses: [kernel, initramfs, root, guest, qemu, pciIds],
 		make: async ({ dir }) => {
@@ -68,6 +72,11 @@ export async function buildAssets(context: Context): Promise<Manifest> {
 	const manifestFile = join(manifest.dir, "manifest.json");
 	publish(assetsFolder(context), [...Object.values(files), manifestFile]);
 	return manifestSchema.parse(JSON.parse(readFileSync(manifestFile, "utf8")));
+}
+
+async function makeRoot(context: Context, tools: Step): Promise<[Step, Step]> {
+	const tree = await distributionTreeStep(context, tools);
+	return [tree, await rootStep(context, tools, tree)];
 }
 
 async function makeBootParts(context: Context, tools: Step) {

@@ -6,6 +6,8 @@ import { Fault } from "../../src/errors.ts";
 /** Architecture of the guest in Bun's words. */
 export type Arch = "x64" | "arm64";
 
+export type Distribution = "debian" | "arch";
+
 export interface Context {
 	/** Root of the repository. */
 	readonly repo: string;
@@ -18,6 +20,12 @@ export interface Context {
 	readonly made: Set<string>;
 	/** Folder of finished steps, outside the repository. */
 	readonly cache: string;
+	/** Absolute: folder of package files that go into the root file system; without it `vm-assets/packages`. */
+	readonly packages?: string;
+	/** What the root file system is made of; Debian without it. */
+	readonly distribution?: Distribution;
+	/** A root file system of Arch packages that was made elsewhere (Containerfile); absolute. */
+	readonly rootTree?: string;
 }
 
 /** All times of files in the images, so that equal content gives equal bytes: 2026-01-01 00:00 UTC. */

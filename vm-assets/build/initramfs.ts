@@ -16,11 +16,11 @@ const INIT = "vm-assets/initramfs/init";
  */
 const MODULES = ["virtio_blk", "crc32c_generic", "erofs", "overlay", "vmw_vsock_virtio_transport"];
 
-/** Loaded only in a machine with a control card (`init`). */
-const CONTROL_CARD_MODULES = ["virtio_net"];
+/** Loaded only in a machine with a network card (`init`). */
+const CARD_MODULES = ["virtio_net"];
 
 /** The busybox programs that `init` calls. */
-const APPLETS = ["sh", "cat", "insmod", "ip", "mkdir", "mount", "poweroff", "sleep", "switch_root"];
+const APPLETS = ["sh", "cat", "insmod", "ip", "mkdir", "mount", "poweroff", "rm", "sleep", "switch_root", "tar"];
 
 export const INITRAMFS = "initramfs";
 
@@ -59,10 +59,10 @@ async function makeInitramfs(context: Context, tools: Step, kernel: Step, { dir,
 	chmodSync(join(root, "init"), 0o755);
 	const dep = readFileSync(join(modules, "modules.dep"), "utf8");
 	const order = loadOrder(dep, MODULES);
-	const later = loadOrder(dep, CONTROL_CARD_MODULES).filter((path) => !order.includes(path));
+	const later = loadOrder(dep, CARD_MODULES).filter((path) => !order.includes(path));
 	for (const path of [...order, ...later])
 		copyFileSync(join(modules, path), join(root, "modules", `${moduleName(path)}.ko`));
-	for (const [name, paths] of Object.entries({ order, "control-card": later }))
+	for (const [name, paths] of Object.entries({ order, cards: later }))
 		writeFileSync(join(root, "modules", name), paths.map((path) => `${moduleName(path)}\n`).join(""));
 	// Sorted names, one time and one owner: equal content gives equal bytes.
 	const pack =

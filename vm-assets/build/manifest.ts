@@ -8,14 +8,23 @@ import type { Context } from "./context.ts";
 import { packedImage } from "./erofs.ts";
 import { hashFile } from "./hash.ts";
 import { KERNEL } from "./kernel.ts";
+import { npmPackages, takenFrom, withLicenses } from "./licenses.ts";
+import type { Package } from "./packages.ts";
 import { PCI_IDS } from "./pci-ids.ts";
 import { QEMU, type QemuInfo } from "./qemu.ts";
-import { ROOT, type RootInfo } from "./root.ts";
+import { ROOT, type RootInfo } from "./root-info.ts";
+
+const DOCS = "usr/share/doc";
+/** Of the build tools: initramfs/busybox, the agent's C library, and what its C++ library is linked out of. */
+const PARTS = ["busybox-static", "musl", "libstdc++-14-dev"];
 
 export type AssetFiles = Readonly<Record<AssetName, string>>;
 
 export interface DescribedSteps {
+	readonly tools: Step;
+	readonly kernelTree: Step;
 	readonly kernel: Step;
+	readonly rootTree: Step;
 	readonly root: Step;
 	readonly qemu: Step;
 	readonly pciIds: Step;
@@ -46,10 +55,18 @@ export async function makeManifest(
 		qemu: { version: qemu.version, glibc: qemu.glibc, libstdcxx: qemu.libstdcxx },
 		assets: await Promise.all(assets),
 		packages: {
-			root: root.packages,
-			kernel: readJson(join(steps.kernel.dir, KERNEL.packages)),
-			qemu: qemu.packages,
-			pciids: readJson(join(steps.pciIds.dir, PCI_IDS.packages)),
+			root: withLicenses(root.packages, join(steps.rootTree.dir, "tree", DOCS)),
+			kernel: withLicenses(
+				readJson(join(steps.kernel.dir, KERNEL.packages)) as Package[],
+				join(steps.kernelTree.dir, "tree", DOCS),
+			),
+			qemu: withLicenses(qemu.packages, join(steps.qemu.dir, "bundle/licenses")),
+			pciids: (readJson(join(steps.pciIds.dir, PCI_IDS.packages)) as Package[]).map((each) => ({
+				...each,
+				licenses: ["GPL-2+ or BSD-3-clause"],
+			})),
+			npm: npmPackages(context.repo),
+			parts: takenFrom(join(steps.tools.dir, "tree"), PARTS),
 		},
 	});
 }

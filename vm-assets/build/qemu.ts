@@ -80,6 +80,7 @@ async function makeBundle(context: Context, tools: Step, tree: Step, work: Work)
 	const bundle = join(work.dir, "bundle");
 	const sources = collect(context, from, bundle);
 	await emptyIcuData(context, tools, work);
+	await compileWindowLibrary(context, tools, work);
 	copyFileSync(join(context.repo, RECIPE, "launch.json"), join(bundle, "launch.json"));
 	const packages = usedPackages(tree.dir, sources);
 	copyLicences(from, join(toolsTree(tools), "usr/share/common-licenses"), packages, join(bundle, "licenses"));
@@ -132,6 +133,20 @@ async function emptyIcuData(context: Context, tools: Step, { dir, log }: Work): 
 	const mounts = [
 		{ from: folder, as: "lib" },
 		{ from: join(context.repo, RECIPE), as: "recipe" },
+	];
+	await inTree({ tree: toolsTree(tools), argv, mounts }, { log });
+}
+
+/** The library that makes QEMU's window ours (vm-assets/qemu/window; src/host/qemu.ts puts it in front of the others). */
+async function compileWindowLibrary(context: Context, tools: Step, { dir, log }: Work): Promise<void> {
+	const script = [
+		"gcc -std=gnu17 -Wall -Wextra -Werror -O2 -fPIC -fvisibility=hidden -shared -s",
+		"-Wl,-z,relro,-z,now -Wl,--build-id=none -o /mnt/lib/virtualghost-window.so /mnt/recipe/*.c",
+	];
+	const argv = ["sh", "-euc", script.join(" ")];
+	const mounts = [
+		{ from: join(dir, "bundle/lib"), as: "lib" },
+		{ from: join(context.repo, RECIPE, "window"), as: "recipe" },
 	];
 	await inTree({ tree: toolsTree(tools), argv, mounts }, { log });
 }

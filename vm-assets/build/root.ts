@@ -1,40 +1,51 @@
 /** The guest's root file system: a Debian release with a Wayland kiosk, as one EROFS image. */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { Fault } from "../../src/errors.ts";
 import { type Step, step, type Work } from "./cache.ts";
 import { type Context, debianArch } from "./context.ts";
 import { makeTree, parseList, TREE_RECIPE } from "./debian.ts";
 import { makeErofs } from "./erofs.ts";
+import { hashPaths } from "./hash.ts";
 import { parseDpkgStatus } from "./packages.ts";
 import { say } from "./progress.ts";
+import { archSource, archTreeStep, copiedTreeStep } from "./root-arch.ts";
+import { ROOT, type RootInfo } from "./root-info.ts";
 import { toolsTree } from "./tools.ts";
 import { inTree } from "./tree.ts";
 
 const RECIPE = "vm-assets/rootfs/debian";
+/** Finishing steps that all distributions share. */
+const CONFIGURE = "vm-assets/rootfs/configure";
 /** Package files that the user dropped in. */
 const LOCAL_PACKAGES = "vm-assets/packages";
 
 /** What replaces Ghostty, which brings an emoji font. This one is drawn in outlines: a tenth of the coloured one's 11 MB. */
 const STAND_IN = ["foot", "fonts-symbola"];
 
-export const ROOT = { image: "root.erofs", info: "info.json" } as const;
-
-export interface RootInfo {
-	readonly distribution: { readonly name: string; readonly version: string };
-	readonly terminal: { readonly name: string; readonly version: string; readonly standIn: boolean };
-	readonly packages: readonly { readonly name: string; readonly version: string }[];
+/** The unpacked packages, in `tree`, with the description that goes into the manifest. */
+export function rootTreeStep(context: Context, tools: Step): Promise<Step> {
+	const folder = context.packages ?? join(context.repo, LOCAL_PACKAGES);
+	const debs = localPackages(folder);
+	return step(context, {
+		// Beside the usual one, which it must not push out of the cache.
+		name: context.packages === undefined ? "root-tree" : "local-root-tree",
+		title: "root file system packages",
+		recipe: [...TREE_RECIPE, RECIPE, CONFIGURE, "vm-assets/build/root.ts"],
+		...(debs.length === 0 ? {} : { parameters: { debs: hashPaths(folder, debs) } }),
+		uses: [tools],
+		make: (work) => makeRootTree(context, tools, { folder, debs }, work),
+	});
 }
 
-export async function rootStep(context: Context, tools: Step): Promise<Step> {
-	const debs = localPackages(context.repo);
-	const tree = await step(context, {
-		name: "root-tree",
-		title: "root file system packages",
-		recipe: [...TREE_RECIPE, RECIPE, "vm-assets/build/root.ts", ...debs],
-		uses: [tools],
-		make: (work) => makeRootTree(context, tools, debs, work),
-	});
+/** The tree that the image is made of: Debian's, Arch's, or one that the user has. */
+export async function distributionTreeStep(context: Context, tools: Step): Promise<Step> {
+	if (context.rootTree !== undefined) return await copiedTreeStep(context, context.rootTree);
+	if (context.distribution === "arch") return await archTreeStep(context, archSource(process.env));
+	return await rootTreeStep(context, tools);
+}
+
+export function rootStep(context: Context, tools: Step, tree: Step): Promise<Step> {
 	return step(context, {
 		name: "root",
 		title: "root file system image",
@@ -58,9 +69,16 @@ export async function rootStep(context: Context, tools: Step): Promise<Step> {
 	});
 }
 
-async function makeRootTree(context: Context, tools: Step, debs: readonly string[], work: Work): Promise<void> {
+/** Package files of the user's. */
+interface LocalPackages {
+	readonly folder: string;
+	/** Names of the files. */
+	readonly debs: readonly string[];
+}
+
+async function makeRootTree(context: Context, tools: Step, local: LocalPackages, work: Work): Promise<void> {
 	const { dir, log, detail } = work;
-	const ghostty = await providesGhostty(context.repo, tools, debs, log);
+	const ghostty = await providesGhostty(tools, local, log);
 	// Debian has no Ghostty. The stand-in is named wherever the image is described.
 	const stand = ghostty ? [] : STAND_IN;
 	if (!ghostty) say(`  no package in ${LOCAL_PACKAGES}/ has ghostty: the terminal is foot, as a stand-in`);
@@ -70,13 +88,9 @@ async function makeRootTree(context: Context, tools: Step, debs: readonly string
 	);
 	const spec = {
 		variant: "minbase" as const,
-		packages: [...read("packages.list"), ...stand, ...debs.map((deb) => join(context.repo, deb))],
+		packages: [...read("packages.list"), ...stand, ...local.debs.map((deb) => join(local.folder, deb))],
 		arch: debianArch(context.arch),
-		options: [
-			...filters,
-			...shareFolder(context.repo, debs),
-			`--customize-hook=${join(context.repo, RECIPE, "configure")}`,
-		],
+		options: [...filters, ...shareFolder(local), `--customize-hook=${join(context.repo, CONFIGURE)}`],
 	};
 	await makeTree(spec, dir, log, detail);
 	const info = readInfo(join(dir, "tree"), ghostty ? "ghostty" : "foot");
@@ -84,37 +98,58 @@ async function makeRootTree(context: Context, tools: Step, debs: readonly string
 }
 
 /** apt runs inside the tree, so the folder of local packages has to be seen from there under the same name. */
-function shareFolder(repo: string, debs: readonly string[]): string[] {
+function shareFolder({ folder, debs }: LocalPackages): string[] {
 	if (debs.length === 0) return [];
-	const folder = join(repo, LOCAL_PACKAGES);
+	const inShell = (path: string) => path.replaceAll(/["$`\\]/g, "\\$&");
+	const made = foldersTo(folder).map((path) => `"$1${inShell(path)}"`);
 	return [
-		`--setup-hook=mkdir -p "$1${folder}" && cp ${folder}/*.deb "$1${folder}/"`,
-		`--customize-hook=rm -r "$1${folder}" && rmdir -p --ignore-fail-on-non-empty "$1${repo}/vm-assets"`,
+		`--setup-hook=mkdir -p "$1${inShell(folder)}" && cp "${inShell(folder)}"/*.deb "$1${inShell(folder)}/"`,
+		`--customize-hook=rm -r "$1${inShell(folder)}"; rmdir --ignore-fail-on-non-empty ${made.join(" ")} || true`,
 	];
 }
 
-function localPackages(repo: string): string[] {
-	const folder = join(repo, LOCAL_PACKAGES);
-	if (!existsSync(folder)) return [];
-	const names = readdirSync(folder).filter((name) => name.endsWith(".deb"));
-	return names.sort().map((name) => join(LOCAL_PACKAGES, name));
+/** Folders that a system has, empty or not. */
+const STANDARD =
+	/^\/(bin|home|media|mnt|opt|root|run|srv|tmp|usr|usr\/(src|local|local\/src)|var|var\/(cache|lib|tmp))$/;
+
+/** The folders above `folder`, the deepest first, without those that belong to the system. */
+export function foldersTo(folder: string): string[] {
+	const parents: string[] = [];
+	for (let path = dirname(folder); path !== "/"; path = dirname(path)) parents.push(path);
+	return parents.filter((path) => !STANDARD.test(path));
 }
 
-async function providesGhostty(repo: string, tools: Step, debs: readonly string[], log: string): Promise<boolean> {
-	for (const deb of debs) {
-		const name = deb.slice(LOCAL_PACKAGES.length + 1);
+function localPackages(folder: string): string[] {
+	if (!existsSync(folder)) return [];
+	return readdirSync(folder)
+		.filter((name) => name.endsWith(".deb"))
+		.sort();
+}
+
+async function providesGhostty(tools: Step, { folder, debs }: LocalPackages, log: string): Promise<boolean> {
+	for (const name of debs) {
 		const argv = ["dpkg-deb", "--contents", `/mnt/packages/${name}`];
-		const mounts = [{ from: join(repo, LOCAL_PACKAGES), as: "packages" }];
+		const mounts = [{ from: folder, as: "packages" }];
 		const listing = new TextDecoder().decode(await inTree({ tree: toolsTree(tools), argv, mounts }, { log }));
 		if (/ \.\/usr\/bin\/ghostty$/m.test(listing)) return true;
 	}
 	return false;
 }
 
+/** The package that a file comes from, by dpkg's lists. */
+function ownerOf(tree: string, path: string): string | undefined {
+	const info = join(tree, "var/lib/dpkg/info");
+	const lists = readdirSync(info).filter((name) => name.endsWith(".list"));
+	const list = lists.find((name) => readFileSync(join(info, name), "utf8").split("\n").includes(path));
+	return list?.replace(/(:[a-z0-9]+)?\.list$/, "");
+}
+
 function readInfo(tree: string, terminal: string): RootInfo {
 	const packages = parseDpkgStatus(readFileSync(join(tree, "var/lib/dpkg/status"), "utf8"));
-	const version = packages.find((each) => each.name === terminal)?.version;
-	if (version === undefined) throw new Fault(`the root file system has no package ${terminal}`);
+	// Whatever the package is called that brings the program.
+	const owner = ownerOf(tree, `/usr/bin/${terminal}`);
+	const version = packages.find((each) => each.name === owner)?.version;
+	if (version === undefined) throw new Fault(`no package of the root file system has /usr/bin/${terminal}`);
 	const release = readFileSync(join(tree, "etc/debian_version"), "utf8").trim();
 	return {
 		distribution: { name: "Debian", version: release },

@@ -1,9 +1,10 @@
-/** The read-only images, as virtio disks that the initramfs finds by serial number. */
-import { DISK_SERIAL } from "../../wire/names.ts";
-import type { MachinePlan } from "../machine-plan.ts";
+/** Virtio disks that the guest finds by serial number: the read-only images, and what is kept of a run. */
+import { DISK_SERIAL, KEPT_DISK_SERIAL } from "../../wire/names.ts";
+import type { KeptDisk, MachinePlan } from "../machine-plan.ts";
 import { keyval } from "./keyval.ts";
+import type { Port } from "./ports.ts";
 
-function disk(id: string, path: string, serial: string): string[] {
+function image(id: string, path: string, serial: string): string[] {
 	return [
 		"-blockdev",
 		keyval("", { driver: "raw", "node-name": id, "read-only": true, "file.driver": "file", "file.filename": path }),
@@ -12,11 +13,45 @@ function disk(id: string, path: string, serial: string): string[] {
 	];
 }
 
+/** The first ports are left to network cards. */
+const PORT: Readonly<Record<KeptDisk["kind"], Port>> = { home: "port2", work: "port3" };
+
+/** The card of a kept disk, for `-device` and for QMP's `device_add` alike. */
+export function keptDiskDevice({ kind }: Pick<KeptDisk, "kind">): Readonly<Record<string, string>> {
+	return {
+		driver: "virtio-blk-pci",
+		id: `${kind}-disk`,
+		drive: kind,
+		bus: PORT[kind],
+		serial: KEPT_DISK_SERIAL[kind],
+		// A host without space pauses the guest: its file system must not see errors. vm/full-disk.ts
+		werror: "stop",
+		rerror: "report",
+	};
+}
+
+function keptDisk(disk: KeptDisk, isPlugged: boolean): string[] {
+	const node = keyval("", {
+		driver: "qcow2",
+		"node-name": disk.kind,
+		// What the guest frees and what it fills with zeros takes no space here.
+		discard: "unmap",
+		"detect-zeroes": "unmap",
+		"file.driver": "file",
+		"file.filename": disk.path,
+	});
+	const { driver = "", ...options } = keptDiskDevice(disk);
+	return ["-blockdev", node, ...(isPlugged ? ["-device", keyval(driver, options)] : [])];
+}
+
 export function disksArgv(plan: MachinePlan): string[] {
-	const { root, guest, drivers } = plan.images;
+	const { root, guest, drivers, look } = plan.images;
 	return [
-		...disk("root", root, DISK_SERIAL.root),
-		...disk("guest", guest, DISK_SERIAL.guest),
-		...(drivers === null ? [] : disk("drivers", drivers, DISK_SERIAL.drivers)),
+		...image("root", root, DISK_SERIAL.root),
+		...image("guest", guest, DISK_SERIAL.guest),
+		...(drivers === null ? [] : image("drivers", drivers, DISK_SERIAL.drivers)),
+		...(look === null ? [] : image("look", look, DISK_SERIAL.look)),
+		// A snapshot has none of them: its card is plugged in when the devices are loaded.
+		...plan.disks.flatMap((disk) => keptDisk(disk, plan.snapshot === null)),
 	];
 }

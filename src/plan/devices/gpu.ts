@@ -2,24 +2,21 @@
 import type { MachinePlan } from "../machine-plan.ts";
 import { keyval } from "./keyval.ts";
 
-/** First size of the screen in pixels; the window can be resized later. */
-const WIDTH = 1280;
-const HEIGHT = 800;
-
 export function gpuArgv(plan: MachinePlan): string[] {
 	const argv = ["-vga", "none", "-display", display(plan)];
 	if (plan.gpu === "none") return argv;
 	if (plan.gpu === "vfio") {
-		const second = plan.display === "none" ? [] : ["-device", virtioGpu("virtio-gpu-pci")];
+		const second = plan.display === "none" ? [] : ["-device", virtioGpu("virtio-gpu-pci", plan)];
 		return [...argv, ...passthroughArgv(plan), ...second];
 	}
 	// Saved as the plain card, without its driver; restored as the one with OpenGL, which looks the same until a driver asks.
 	const model = plan.gpu === "virgl" && plan.snapshot?.role !== "make" ? "virtio-gpu-gl-pci" : "virtio-gpu-pci";
-	return [...argv, "-device", virtioGpu(model)];
+	return [...argv, "-device", virtioGpu(model, plan)];
 }
 
-function virtioGpu(model: string): string {
-	return keyval(model, { id: "gpu", xres: WIDTH, yres: HEIGHT });
+/** The size is the first one; the window can be resized later. */
+function virtioGpu(model: string, { window }: MachinePlan): string {
+	return keyval(model, { id: "gpu", xres: window.width, yres: window.height });
 }
 
 /**
@@ -39,13 +36,14 @@ function passthroughArgv({ passthrough }: MachinePlan): string[] {
 
 function display(plan: MachinePlan): string {
 	const gl = plan.gpu === "virgl";
+	const fullScreen = plan.window.state === "fullscreen" ? { "full-screen": true } : {};
 	switch (plan.display) {
 		case "gtk":
-			return keyval("gtk", { gl, "show-menubar": false });
+			return keyval("gtk", { gl, "show-menubar": false, ...fullScreen });
 		case "sdl":
-			return keyval("sdl", { gl });
+			return keyval("sdl", { gl, ...fullScreen });
 		case "cocoa":
-			return keyval("cocoa", gl ? { gl: "core" } : {});
+			return keyval("cocoa", { ...(gl ? { gl: "core" } : {}), ...fullScreen });
 		case "none":
 			return "none";
 	}

@@ -51,7 +51,8 @@ function memoryBackend({ control, memoryMiB, snapshot }: MachinePlan): string | 
 }
 
 export function processArgv(plan: MachinePlan): string[] {
-	const argv = ["-name", "guest=VirtualGhost", "-nodefaults", "-no-user-config", "-no-reboot", "-monitor", "none"];
+	const name = keyval("", { guest: plan.window.title });
+	const argv = ["-name", name, "-nodefaults", "-no-user-config", "-no-reboot", "-monitor", "none"];
 	if (plan.dataFolder) argv.push("-L", plan.dataFolder);
 	if (plan.platform === "linux") {
 		argv.push(

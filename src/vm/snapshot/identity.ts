@@ -14,6 +14,8 @@ export function makeIdentity(name: string, keys: RunKeys, plan: MachinePlan): Id
 		entropy: randomBytes(ENTROPY_BYTES).toString("base64"),
 		gpu: plan.gpu === "virgl" || plan.gpu === "software" ? plan.gpu : "none",
 		gpuFallback: plan.gpuFallback,
+		scale: plan.window.scale,
+		sessionLater: plan.sessionLater,
 	};
 }
 

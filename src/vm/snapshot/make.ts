@@ -15,7 +15,7 @@ export async function saveMachine(machine: Machine, folder: string, bootMs: numb
 	const failure = await machine.firstSignOfLife(bootMs);
 	if (failure) throw new Fault("The machine for the snapshot did not start", { why: describe(failure) });
 	await machine.reach("waiting", bootMs);
-	if (machine.plan.gpu === "software") await machine.reach("terminal", bootMs);
+	if (machine.plan.gpu === "software" && !machine.plan.sessionLater) await machine.reach("terminal", bootMs);
 	await Bun.sleep(SETTLE_MS);
 	await machine.qmp.execute("stop");
 	await useMappedMemory(machine.qmp);

@@ -1,6 +1,7 @@
 /** Restores a machine: loads its devices, maps its memory, lets it run, and tells it who it is. */
 import { join } from "node:path";
 import { Fault } from "../../errors.ts";
+import { keptDiskDevice } from "../../plan/devices/disks.ts";
 import type { Machine } from "../machine.ts";
 import type { Qmp } from "../qmp.ts";
 import { makeIdentity } from "./identity.ts";
@@ -42,7 +43,7 @@ export async function restoreInto(
 	const ended = machine.child.exited.then((code) => {
 		throw new Fault(`QEMU ended with ${code}`, { why: machine.qemuTail() });
 	});
-	await Promise.race([load(machine.qmp, folder), ended]);
+	await Promise.race([load(machine, folder), ended]);
 	if (!isSame()) throw new Fault("another snapshot has taken its place");
 	const identity = () => machine.tell(makeIdentity(name, machine.keys, machine.plan));
 	machine.guest.onWaiting = identity;
@@ -52,9 +53,11 @@ export async function restoreInto(
 	machine.guest.onWaiting = () => {};
 }
 
-async function load(qmp: Qmp, folder: string): Promise<void> {
+async function load({ qmp, plan: { disks } }: Machine, folder: string): Promise<void> {
 	await qmp.negotiate();
 	await useMappedMemory(qmp);
 	await qmp.execute("migrate-incoming", { uri: `file:${join(folder, SNAPSHOT_FILE.state)}` });
 	await migrationEnds(qmp, LOAD_TIMEOUT_MS);
+	// The guest finds them as soon as it runs.
+	for (const disk of disks) await qmp.execute("device_add", keptDiskDevice(disk));
 }

@@ -4,12 +4,13 @@ import os from "node:os";
 import { join } from "node:path";
 import { Fault, reason } from "../../errors.ts";
 import { childEnvironment } from "../../host/child-environment.ts";
+import { lowerPriority } from "../../host/limits.ts";
 import { rejectOn } from "../../interrupts.ts";
 import { decide, inheritedChannels, type RunFacts } from "../../plan/decide.ts";
 import { isDisplayFailure } from "../../plan/fallback.ts";
 import type { MachinePlan } from "../../plan/machine-plan.ts";
 import { snapshotShape, whyNoSnapshot } from "../../plan/snapshot.ts";
-import { type BootRequest, recallFallback, settle } from "../boot.ts";
+import { type BootRequest, ownerOf, recallFallback, settle } from "../boot.ts";
 import { openInheritedChannels } from "../channels.ts";
 import { forgetBroken, recallBroken, rememberBroken } from "../host-memory.ts";
 import { MAKER_FOLDER } from "../instance-record.ts";
@@ -55,8 +56,9 @@ export function findFitting(request: WarmRequest): Fitting | { readonly why: str
 	const plan = decide(config, host, qemu.facts, images, {
 		headless: request.headless,
 		passthrough: request.passthrough ?? [],
+		hasFiles: request.hasFiles ?? false,
 		fallback: recallFallback(request),
-		instanceFolder: request.instance.folder,
+		instanceFolder: request.instance.machineFolder,
 		channels: inheritedChannels(),
 		credentialFiles: [],
 	});
@@ -96,7 +98,7 @@ export async function bootWarm(request: WarmRequest): Promise<Machine | null> {
 	const inode = statSync(folder).ino;
 	request.report.detail(`snapshot: ${key}`);
 	const machine = await startFrom(request, fitting.plan, join(folder, SNAPSHOT_FILE.ram), "restore", {
-		instance: request.instance,
+		...ownerOf(request),
 		logs: request.logs,
 	});
 	try {
@@ -144,22 +146,26 @@ async function startFrom(
 		headless: role === "make" || request.headless,
 		fallback: { accelerator, cpu, gpu },
 		snapshot: { role, ramFile },
+		name: role === "make" ? undefined : request.instance.name,
+		disks: role === "make" ? [] : (request.disks ?? []),
+		hasFiles: request.hasFiles ?? false,
 		instanceFolder: owner.instance.folder,
 		channels: channels.planned,
 		credentialFiles: [],
 	};
 	// Nobody looks at a machine that is being made, whatever window was asked for.
-	const config =
-		role === "make"
-			? { ...request.config, display: { ...request.config.display, backend: "none" as const } }
-			: request.config;
+	const noWindow = { ...request.config.display, backend: "none", window: "auto" } as const;
+	const config = role === "make" ? { ...request.config, display: noWindow } : request.config;
 	return await Machine.start({
 		plan: decide(config, request.host, request.qemu.facts, request.images, facts),
 		qemu: request.qemu.facts,
 		env: childEnvironment(request.env, request.qemu.env),
 		...owner,
 		keys: request.credentials.keys,
+		policy: request.policy,
+		cage: request.cage,
 		channels: channels.source,
+		hungMs: request.config.timeouts.hungSeconds * 1000,
 	});
 }
 
@@ -191,7 +197,7 @@ export async function makeSnapshot(request: WarmRequest, { plan, key }: Fitting)
 			logs: request.logs.inside("snapshot"),
 		};
 		await using machine = await startFrom(request, plan, join(draft.folder, SNAPSHOT_FILE.ram), "make", owner);
-		os.setPriority(machine.child.pid, NICENESS);
+		lowerPriority(machine.child.pid, NICENESS);
 		const bootMs = request.config.timeouts.bootSeconds * 1000;
 		await Promise.race([saveMachine(machine, draft.folder, bootMs), rejectOn(request.signal)]);
 		draft.publish();

@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { mmdebstrapArgv, parseIndexTargets, parseList } from "../../../vm-assets/build/debian.ts";
 import { parseDebName, parseDpkgStatus } from "../../../vm-assets/build/packages.ts";
 import { upstream } from "../../../vm-assets/build/qemu.ts";
+import { foldersTo } from "../../../vm-assets/build/root.ts";
 
 test("the mirror is the one that the machine's apt uses, whatever release the machine has", () => {
 	const listing = [
@@ -65,4 +66,11 @@ test("upstream versions lose epoch and packaging", () => {
 	expect(upstream("1:11.1.3+ds-1~bpo13+1")).toBe("11.1.3");
 	expect(upstream("2.41-12+deb13u3")).toBe("2.41");
 	expect(upstream("14.2.0-19")).toBe("14.2.0");
+});
+
+test("what is made in the tree for local packages goes again, and no folder of the system's", () => {
+	expect(foldersTo("/work/main/vm-assets/packages")).toEqual(["/work/main/vm-assets", "/work/main", "/work"]);
+	expect(foldersTo("/tmp/x/packages")).toEqual(["/tmp/x"]);
+	expect(foldersTo("/home/me/src/packages")).toEqual(["/home/me/src", "/home/me"]);
+	expect(foldersTo("/var/tmp/packages")).toEqual([]);
 });

@@ -14,11 +14,14 @@ import {
 const DEFAULTS: Config = {
 	vm: { vcpus: "auto", memoryMiB: "auto", kernel: null, rootfs: null, accel: "auto", control: "auto" },
 	gpu: { mode: "auto", driverPack: null },
-	display: { backend: "auto" },
+	display: { backend: "auto", window: "auto", scale: "auto", keymap: "auto" },
+	terminal: { ghosttyConfig: "auto", theme: null, fontSize: null, hostFonts: true, trustColours: "off" },
+	network: { mode: "internet", allow: null, deny: null },
+	disk: { home: null },
 	qemu: { binary: null },
 	snapshot: { auto: true, diskMiB: 4096 },
 	logs: { keep: 10 },
-	timeouts: { bootSeconds: 300 },
+	timeouts: { bootSeconds: 300, hungSeconds: 30 },
 };
 
 function loadText(text: string): Config {
@@ -71,11 +74,24 @@ describe("rows", () => {
 		  --gpu <auto|virgl|software|none|address>  How the guest draws [default: auto (virgl where the host's OpenGL is good enough, else software)]
 		  --driver-pack <path>  Driver pack with the guest's drivers for a real graphics card [default: none]
 		  --display <auto|gtk|sdl|cocoa|none>  What makes the window on the host [default: auto (what this host and its QEMU have)]
+		  --window <WxH|fullscreen|maximized>  How the window opens [default: auto (1280x800, times the scale)]
+		  --scale <auto|1|1.5|2>  How large the guest draws text and everything else [default: auto (that of this host's display)]
+		  --keymap <layout[:variant[:options]]>  Keyboard layout of the guest [default: auto (the keyboard layout of this host)]
+		  --ghostty-config <auto|none|path>  Ghostty configuration whose looks and keys the terminal gets [default: auto (this host's Ghostty configuration, if there is one)]
+		  --theme <name|path>  Theme of the terminal, over the colours of its configuration [default: that of the Ghostty configuration]
+		  --font-size <points>  Size of the terminal's font [default: that of the Ghostty configuration]
+		  --host-fonts <true|false>  Hand over your own font files that the Ghostty configuration names [default: true]
+		  --trust-colours <off|background>  Tint the terminal's background by what the machine may reach [default: off]
+		  --network <none|internet|host>  What the guest reaches: nothing, the public internet, or all that this host reaches [default: internet]
+		  --allow <host[:port]>  What the guest may reach besides; repeatable [default: none]
+		  --deny <host[:port]>  What the guest may not reach; repeatable [default: none]
+		  --disk <name[:size]>  Disk that is kept, as the home of the guest's user; made if there is none [default: none: nothing is kept]
 		  --snapshot-auto <true|false>  Make a snapshot in the background of a window's first start, for the next ones [default: true]
 		  --snapshot-disk <size>  Disk space that snapshots may take; those used least recently go first [default: 4G]
 		  --qemu <path>  qemu-system program to use instead of the embedded one [default: the embedded QEMU]
 		  --logs-keep <runs>  Number of past runs whose logs are kept [default: 10]
-		  --boot-timeout <seconds>  Seconds the guest may take to come up [default: 300]"
+		  --boot-timeout <seconds>  Seconds the guest may take to come up [default: 300]
+		  --hung-timeout <seconds>  Seconds after which a guest without any sign of life is ended; 0 never does [default: 30]"
 		`);
 	});
 });

@@ -31,6 +31,24 @@ test("showConfig", () => {
 
 	  [display]
 	  backend = "auto"                                      # default
+	  window = "auto"                                       # default
+	  scale = "auto"                                        # default
+	  keymap = "auto"                                       # default
+
+	  [terminal]
+	  ghostty-config = "auto"                               # default
+	  #theme = none                                         # default
+	  #font-size = none                                     # default
+	  host-fonts = true                                     # default
+	  trust-colours = "off"                                 # default
+
+	  [network]
+	  mode = "internet"                                     # default
+	  #allow = none                                         # default
+	  #deny = none                                          # default
+
+	  [disk]
+	  #home = none                                          # default
 
 	  [snapshot]
 	  auto = true                                           # default
@@ -44,6 +62,7 @@ test("showConfig", () => {
 
 	  [timeouts]
 	  boot = 300                                            # default
+	  hung = 30                                             # default
 	  "
 	`);
 });

@@ -16,6 +16,8 @@ export const linux: HostFacts = {
 	accelerators: [{ name: "kvm", usable: true, why: "/dev/kvm can be opened" }, tcg],
 	display: { x11: ":0", wayland: null },
 	gl: { version: "4.6 (Core Profile) Mesa 25.0.7", renderer: "AMD Radeon RX 6600", why: "" },
+	ipv6: true,
+	desktop: { keymap: { value: "us", why: "setxkbmap" }, scale: null },
 	kernelVsock: { usable: false, why: "/dev/vhost-vsock cannot be used" },
 };
 
@@ -40,6 +42,9 @@ export const embedded: QemuFacts = {
 	version: "11.1.3",
 	dataFolder: "/cache/qemu/share",
 	vsockDaemon: ["/cache/qemu/bin/vhost-device-vsock"],
+	passt: ["/cache/qemu/bin/passt"],
+	bwrap: ["/cache/qemu/bin/bwrap"],
+	folders: ["/cache/qemu"],
 	virgl: true,
 };
 
@@ -49,6 +54,9 @@ export const external: QemuFacts = {
 	version: "11.1.0",
 	dataFolder: null,
 	vsockDaemon: null,
+	passt: null,
+	bwrap: null,
+	folders: [],
 	virgl: true,
 };
 
@@ -58,6 +66,7 @@ export const images: ImagePaths = {
 	root: "/c/root",
 	guest: "/c/guest",
 	drivers: null,
+	look: null,
 };
 
 export const tcpChannels: MachinePlan["channels"] = {

@@ -76,12 +76,16 @@ describe("a card of the host's", () => {
 		const lines = argvLines(planOf(linux, embedded, { gpu: "01:00.0" }, { passthrough }));
 		expect(lines.filter((line) => /vfio|root-port|vga|display|virtio-gpu/.test(line))).toMatchInlineSnapshot(`
 		  [
+		    "-device pcie-root-port,id=port0,chassis=10,addr=0x10.0,multifunction=on",
+		    "-device pcie-root-port,id=port1,chassis=11,addr=0x10.1",
+		    "-device pcie-root-port,id=port2,chassis=12,addr=0x10.2",
+		    "-device pcie-root-port,id=port3,chassis=13,addr=0x10.3",
 		    "-vga none",
 		    "-display none",
 		    "-device pcie-root-port,id=card-port,chassis=1",
 		    "-device vfio-pci,host=0000:01:00.0,bus=card-port,addr=0.0,multifunction=on",
 		    "-device vfio-pci,host=0000:01:00.1,bus=card-port,addr=0.1",
-		    "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 virtualghost.gpu=vfio",
+		    "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 virtualghost.gpu=vfio virtualghost.network=dual",
 		  ]
 		`);
 	});

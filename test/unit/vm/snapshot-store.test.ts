@@ -176,6 +176,8 @@ describe("identity", () => {
 			entropy: Buffer.alloc(64, 1).toString("base64"),
 			gpu: "virgl",
 			gpuFallback: true,
+			scale: 1,
+			sessionLater: false,
 		} as const;
 		expect(decodeIdentity(encodeIdentity(identity))).toEqual(identity);
 		fc.assert(fc.property(fc.oneof(fc.string(), fc.json()), (line) => decodeIdentity(line) === null));

@@ -1,0 +1,116 @@
+/** Compares what is inside the executable, and what was extracted from it, with the manifest. Nothing is changed. */
+import { createHash } from "node:crypto";
+import { existsSync, lstatSync, readdirSync, readlinkSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import * as zlib from "node:zlib";
+import { Fault, reason } from "../errors.ts";
+import { assetPath, assetsFolder, type Embedded, sha256Of, temporaryName } from "./assets.ts";
+import { unpackBundle } from "./bundle.ts";
+import type { AssetName, Manifest } from "./manifest.ts";
+
+export interface Finding {
+	readonly name: AssetName;
+	readonly where: "executable" | "cache";
+	/** `absent`: not extracted yet, which is no fault. */
+	readonly verdict: "ok" | "damaged" | "absent";
+	/** What differs; null where nothing does. */
+	readonly why: string | null;
+}
+
+type Asset = Manifest["assets"][number];
+
+// Node has it since 22.15, Bun too; the types in use are older.
+const { createZstdDecompress } = zlib as unknown as { createZstdDecompress(): NodeJS.ReadWriteStream };
+
+/** Names of files of a bundle that are told before the rest is only counted. */
+const NAMED_MAX = 5;
+
+/** All of them, one after the other. @throws Fault where this build has nothing to compare. */
+export async function* verifyAssets(embedded: Embedded, cache: string): AsyncGenerator<Finding> {
+	const { manifest } = embedded;
+	if (!manifest) throw new Fault("This build carries no files, and so nothing to verify");
+	for (const asset of manifest.assets) {
+		const inside = await judge(asset.name, "executable", () => checkInside(embedded, asset));
+		yield inside;
+		const path = assetPath(cache, manifest, asset.name);
+		if (!existsSync(path)) yield { name: asset.name, where: "cache", verdict: "absent", why: null };
+		// With nothing sound to compare it with, nothing can be said of it.
+		else if (inside.verdict === "ok") {
+			yield await judge(asset.name, "cache", () => checkExtracted(embedded, asset, path, cache));
+		}
+	}
+}
+
+async function judge(name: AssetName, where: Finding["where"], check: () => Promise<string | null>): Promise<Finding> {
+	try {
+		const why = await check();
+		return { name, where, verdict: why === null ? "ok" : "damaged", why };
+	} catch (error) {
+		return { name, where, verdict: "damaged", why: reason(error) };
+	}
+}
+
+function open({ files }: Embedded, { name }: Asset): ReadableStream<Uint8Array> {
+	const path = files[name];
+	if (path === undefined) throw new Fault("it is missing");
+	return Bun.file(path).stream();
+}
+
+async function checkInside(embedded: Embedded, asset: Asset): Promise<string | null> {
+	const hash = createHash("sha256");
+	for await (const chunk of open(embedded, asset)) hash.update(chunk);
+	return hash.digest("hex") === asset.sha256 ? null : "its SHA-256 differs from the manifest's";
+}
+
+async function checkExtracted(embedded: Embedded, asset: Asset, path: string, cache: string): Promise<string | null> {
+	if (asset.name === "qemu") return await checkBundle(embedded, asset, path, cache);
+	const due = asset.unpackedBytes === undefined ? asset.sha256 : await sha256Unpacked(open(embedded, asset));
+	return (await sha256Of(path)) === due ? null : `${path} is not what was extracted`;
+}
+
+/** Of the image inside. */
+async function sha256Unpacked(packed: ReadableStream<Uint8Array>): Promise<string> {
+	const unpacking = createZstdDecompress();
+	const feed = async () => {
+		for await (const chunk of packed) {
+			if (!unpacking.write(chunk)) await new Promise((resolve) => unpacking.once("drain", resolve));
+		}
+		unpacking.end();
+	};
+	const fed = feed();
+	const hash = createHash("sha256");
+	for await (const chunk of unpacking) hash.update(chunk as Buffer);
+	await fed;
+	return hash.digest("hex");
+}
+
+/** The bundle is a folder: it is unpacked once more beside the first, and the two are compared. */
+async function checkBundle(embedded: Embedded, asset: Asset, path: string, cache: string): Promise<string | null> {
+	const archive = temporaryName(join(assetsFolder(cache), asset.file));
+	const folder = temporaryName(path);
+	try {
+		await Bun.write(archive, new Response(open(embedded, asset)));
+		await unpackBundle(archive, folder);
+		const [is, due] = await Promise.all([describeTree(path), describeTree(folder)]);
+		const names = new Set([...is.keys(), ...due.keys()]);
+		const differ = [...names].filter((name) => is.get(name) !== due.get(name)).sort();
+		if (differ.length === 0) return null;
+		const rest = differ.length > NAMED_MAX ? `, and ${differ.length - NAMED_MAX} more` : "";
+		return `${path}: these files are not what was extracted: ${differ.slice(0, NAMED_MAX).join(", ")}${rest}`;
+	} finally {
+		rmSync(archive, { force: true });
+		rmSync(folder, { recursive: true, force: true });
+	}
+}
+
+/** What matters of each entry, by its path. */
+async function describeTree(root: string): Promise<Map<string, string>> {
+	const entries = new Map<string, string>();
+	for (const name of readdirSync(root, { recursive: true, encoding: "utf8" })) {
+		const path = join(root, name);
+		const stat = lstatSync(path);
+		const kind = stat.isSymbolicLink() ? `-> ${readlinkSync(path)}` : stat.isDirectory() ? "folder" : "file";
+		entries.set(name, kind === "file" ? `${stat.mode & 0o111} ${await sha256Of(path)}` : kind);
+	}
+	return entries;
+}

@@ -1,0 +1,117 @@
+/**
+ * A hostile guest tries to reach the host: root in the guest, raw frames included. What arrived is counted at the other end. The
+ * table that comes out is docs/security-probes.md; `UPDATE_PROBES=1` writes it.
+ */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { BOOT_TIMEOUT_MS, Sandbox, tool } from "../harness.ts";
+import { canPlayInternet, Internet, PORT } from "./internet.ts";
+import { COLUMNS, type Column, PROBES } from "./probes.ts";
+
+const PROBE = readFileSync(join(import.meta.dir, "probe.pl"), "utf8");
+const TABLE = join(import.meta.dir, "../../../docs/security-probes.md");
+const results = new Map<Column, readonly boolean[]>();
+const opened: Partial<Record<Column, Record<string, number>>> = {};
+let sandbox: Sandbox;
+let internet: Internet;
+let launcher: string;
+
+beforeAll(async () => {
+	if (!canPlayInternet()) return;
+	sandbox = new Sandbox();
+	internet = await Internet.open();
+	launcher = internet.launcher(sandbox);
+}, BOOT_TIMEOUT_MS);
+
+afterAll(async () => {
+	if (!canPlayInternet()) return;
+	await internet[Symbol.asyncDispose]();
+	sandbox[Symbol.dispose]();
+}, BOOT_TIMEOUT_MS);
+
+/** Starts a machine, gives the guest the probe, and notes which places were reached. */
+async function tryFrom(column: Column): Promise<readonly boolean[]> {
+	const flags = ["--accel", "tcg", "--gpu", "none", "--name", "hostile", ...COLUMNS[column]];
+	const started = await sandbox.run(["run", "--detach", ...flags], { binary: launcher });
+	if (started.code !== 0) throw new Error(started.stderr);
+	try {
+		const vg = (argv: readonly string[], input?: string) =>
+			tool([launcher, ...argv], { env: sandbox.env, ...(input === undefined ? {} : { input }) });
+		const cards = (await vg(["exec", "hostile", "--", "ls", "/sys/class/net"])).stdout;
+		expect(cards).toBe(column === "--network none" ? "lo\n" : "lo\nnet0\n");
+		await vg(["exec", "hostile", "--root", "--", "sh", "-c", "cat > /tmp/probe.pl"], PROBE);
+		const reached: boolean[] = [];
+		const before = await internet.counts();
+		for (const { place, port, lines } of PROBES) {
+			const from = place === null ? 0 : await internet.count(place, port);
+			const { stdout, stderr } = await vg(
+				["exec", "hostile", "--root", "--", "perl", "/tmp/probe.pl"],
+				`${lines.join("\n")}\n`,
+			);
+			// Each line was tried, or the probe is broken.
+			expect([stdout.trim().split("\n").length, stderr]).toEqual([lines.length, ""]);
+			if (process.env.SHOW_PROBES) process.stderr.write(`${column}\n${stdout}`);
+			if (place !== null) reached.push((await internet.count(place, port)) > from);
+			else reached.push(/: (answered|connected)/.test(stdout));
+		}
+		const after = await internet.counts();
+		opened[column] = Object.fromEntries(Object.entries(after).filter(([key, count]) => count > (before[key] ?? 0)));
+		return reached;
+	} finally {
+		await sandbox.run(["stop", "hostile", "--force"], { binary: launcher });
+	}
+}
+
+const INTERNET_PLACES = [`internet6:${PORT}`, `internet:${PORT}`];
+
+test.skipIf(!canPlayInternet()).each(Object.keys(COLUMNS) as Column[])(
+	"%s",
+	async (column) => {
+		results.set(column, await tryFrom(column));
+		const reached = Object.keys(opened[column] ?? {}).sort();
+		switch (column) {
+			case "default":
+				return expect(reached).toEqual(INTERNET_PLACES);
+			case "--network none":
+				return expect(reached).toEqual([]);
+			case "--network host":
+				return expect(reached).toContain(`loopback:${PORT}`);
+			case "--deny 0.0.0.0/0":
+				return expect(reached).toEqual([`internet6:${PORT}`]);
+			case "--allow the host's LAN address":
+				return expect(reached).toEqual([`card:${PORT}`, ...INTERNET_PLACES]);
+			default:
+				return expect(reached).toEqual([...INTERNET_PLACES, `loopback:${PORT}`]);
+		}
+	},
+	3 * BOOT_TIMEOUT_MS,
+);
+
+test.skipIf(!canPlayInternet())(
+	"the resolver on the host's loopback got questions only, and no connection but in --network host",
+	() => {
+		const hostColumn = results.get("--network host") ?? [];
+		const tcpRow = PROBES.findIndex(({ lines }) => lines[0] === "dns-tcp");
+		expect(hostColumn[tcpRow]).toBe(true);
+		expect(internet.dns.connections).toBe(1);
+		expect(internet.dns.questions).toBeGreaterThan(0);
+	},
+);
+
+test.skipIf(!canPlayInternet())("docs/security-probes.md says what was seen", () => {
+	const columns = Object.keys(COLUMNS) as Column[];
+	const row = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
+	const table = [
+		row(["The guest's root tries", ...columns.map((column) => (column === "default" ? "default" : `\`${column}\``))]),
+		row(["---", ...columns.map(() => "---")]),
+		...PROBES.map(({ name }, i) =>
+			row([name, ...columns.map((column) => (results.get(column)?.[i] ? "**reached**" : "–"))]),
+		),
+	].join("\n");
+	const text = readFileSync(TABLE, "utf8");
+	const [head = "", tail = ""] = [text.split("<!-- probes -->\n")[0], text.split("\n<!-- end -->")[1]];
+	const whole = `${head}<!-- probes -->\n${table}\n<!-- end -->${tail}`;
+	if (process.env.UPDATE_PROBES) writeFileSync(TABLE, whole);
+	else expect(text).toBe(whole);
+});

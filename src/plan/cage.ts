@@ -1,6 +1,6 @@
 /** QEMU's cage: bubblewrap's arguments, so that a QEMU that a guest has taken over finds next to nothing. Pure. docs/decisions/cage.md */
 import { dirname } from "node:path";
-import type { QemuFacts } from "./facts.ts";
+import type { ImagePaths, QemuFacts } from "./facts.ts";
 import { hasControlCard, type MachinePlan } from "./machine-plan.ts";
 
 /** How this host's window system is reached. */
@@ -79,7 +79,7 @@ export function cagedQemu(
 	const usesGpu = plan.gpu === "virgl";
 	const door = cage.display;
 	const sockets = hasWindow ? [door.x11Socket, door.waylandSocket] : [];
-	const files = Object.values(images).filter((path): path is string => path !== null);
+	const files = imageFiles(images);
 	const snapshotFolder = snapshot === null ? [] : [dirname(snapshot.ramFile)];
 	const isMaking = snapshot?.role === "make";
 	return caged(cage, argv, {
@@ -101,6 +101,12 @@ export function cagedQemu(
 		network: needsNetwork(plan) || (hasWindow && door.needsNetwork),
 		ipc: hasWindow && door.x11Socket !== null,
 	});
+}
+
+/** Images that are files; the launcher's own executable comes as a descriptor. */
+function imageFiles({ kernel, initramfs, root, guest, drivers, look }: ImagePaths): string[] {
+	const disks = [root, guest].flatMap((place) => (place.kind === "file" ? [place.path] : []));
+	return [kernel, initramfs, ...disks, ...[drivers, look].filter((path) => path !== null)];
 }
 
 /** QEMU itself makes connections: as the last resort to the launcher, or for `--network host` without passt. */

@@ -34,8 +34,20 @@ export function snapshotShape(plan: MachinePlan, outside: Readonly<Record<string
 	const keymap = gpu === "none" ? null : plan.window.keymap;
 	// With virgl the session comes after the restore in any case.
 	const sessionLater = plan.sessionLater && gpu === "software";
-	// The display is the host's side only, and whether the guest may step down is told to each machine anew.
+	// The display is the host's side only, and whether the guest may step down is told to each machine anew. What the images hold is in
+	// `outside`; where they lie (in the executable, in the cache) changes nothing for the guest.
 	const network = plan.network.kind === "none" ? "none" : networkWord(plan);
-	const own = { qemuVersion, accelerator, cpu, vcpus, memoryMiB, gpu, keymap, images, network, sessionLater };
+	const own = {
+		qemuVersion,
+		accelerator,
+		cpu,
+		vcpus,
+		memoryMiB,
+		gpu,
+		keymap,
+		look: images.look,
+		network,
+		sessionLater,
+	};
 	return JSON.stringify({ ...own, outside });
 }

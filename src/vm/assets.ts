@@ -9,7 +9,6 @@ import { createHash, randomBytes } from "node:crypto";
 import {
 	closeSync,
 	createReadStream,
-	createWriteStream,
 	existsSync,
 	fsyncSync,
 	mkdirSync,
@@ -21,8 +20,6 @@ import {
 	statSync,
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { pipeline } from "node:stream/promises";
-import * as zlib from "node:zlib";
 import { Fault, reason } from "../errors.ts";
 import { identify, type ProcessId } from "../host/processes.ts";
 import { unpackBundle } from "./bundle.ts";
@@ -38,9 +35,6 @@ export interface Embedded {
 export type ExtractProgress = (name: AssetName, done: number, total: number) => void;
 
 const PROGRESS_INTERVAL_MS = 100;
-
-// Node has it since 22.15, Bun too; the types in use are older.
-const { createZstdDecompress } = zlib as unknown as { createZstdDecompress(): NodeJS.ReadWriteStream };
 
 export function assetsFolder(cache: string): string {
 	return join(cache, "assets");
@@ -96,7 +90,7 @@ function isComplete(path: string, manifest: Manifest, name: AssetName): boolean 
 	if (!stat) return false;
 	if (name === "qemu") return stat.isDirectory();
 	const entry = manifest.assets.find((asset) => asset.name === name);
-	if (stat.size === (entry?.unpackedBytes ?? entry?.bytes)) return true;
+	if (stat.size === entry?.bytes) return true;
 	rmSync(path, { force: true });
 	return false;
 }
@@ -109,15 +103,13 @@ async function extract(
 	progress: ExtractProgress,
 	signal: AbortSignal,
 ) {
-	const source = embedded.files[name];
 	const entry = manifest.assets.find((asset) => asset.name === name);
+	const source = embedded.files[name];
 	if (!source || !entry) throw new Fault(`This build carries no "${name}"`, { fix: "use a complete build" });
 	const temporary = temporaryName(path);
-	const unpacked = temporaryName(path);
-	const total = entry.unpackedBytes ?? entry.bytes;
+	const total = entry.bytes;
 	const timer = setInterval(() => {
-		const growing = entry.unpackedBytes ? unpacked : temporary;
-		const written = statSync(growing, { throwIfNoEntry: false })?.size ?? 0;
+		const written = statSync(temporary, { throwIfNoEntry: false })?.size ?? 0;
 		progress(name, Math.min(written, total - 1), total);
 	}, PROGRESS_INTERVAL_MS);
 	try {
@@ -130,21 +122,13 @@ async function extract(
 			});
 		}
 		if (name === "qemu") await unpackInto(temporary, path);
-		else if (entry.unpackedBytes) {
-			await pipeline(
-				createReadStream(temporary),
-				createZstdDecompress(),
-				createWriteStream(unpacked, { mode: 0o600 }),
-				{ signal },
-			);
-			moveIntoPlace(unpacked, path);
-		} else moveIntoPlace(temporary, path);
+		else moveIntoPlace(temporary, path);
 		progress(name, total, total);
 	} catch (error) {
 		throw signal.aborted ? signal.reason : extractionFault(name, dirname(path), error);
 	} finally {
 		clearInterval(timer);
-		for (const leftover of [temporary, unpacked]) rmSync(leftover, { force: true });
+		rmSync(temporary, { force: true });
 	}
 }
 
@@ -193,7 +177,7 @@ function extractionFault(name: string, folder: string, error: unknown): Fault {
 	if (code === "ENOSPC" || code === "EDQUOT") {
 		return new Fault("The disk is full", {
 			why: `"${name}" could not be written to ${folder}`,
-			fix: "free some space (about 900 MB are needed), or set XDG_CACHE_HOME to another disk",
+			fix: "free some space (about 500 MB are needed), or set XDG_CACHE_HOME to another disk",
 			cause: error,
 		});
 	}

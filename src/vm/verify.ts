@@ -2,7 +2,6 @@
 import { createHash } from "node:crypto";
 import { existsSync, lstatSync, readdirSync, readlinkSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import * as zlib from "node:zlib";
 import { Fault, reason } from "../errors.ts";
 import { assetPath, assetsFolder, type Embedded, sha256Of, temporaryName } from "./assets.ts";
 import { unpackBundle } from "./bundle.ts";
@@ -18,9 +17,6 @@ export interface Finding {
 }
 
 type Asset = Manifest["assets"][number];
-
-// Node has it since 22.15, Bun too; the types in use are older.
-const { createZstdDecompress } = zlib as unknown as { createZstdDecompress(): NodeJS.ReadWriteStream };
 
 /** Names of files of a bundle that are told before the rest is only counted. */
 const NAMED_MAX = 5;
@@ -64,24 +60,7 @@ async function checkInside(embedded: Embedded, asset: Asset): Promise<string | n
 
 async function checkExtracted(embedded: Embedded, asset: Asset, path: string, cache: string): Promise<string | null> {
 	if (asset.name === "qemu") return await checkBundle(embedded, asset, path, cache);
-	const due = asset.unpackedBytes === undefined ? asset.sha256 : await sha256Unpacked(open(embedded, asset));
-	return (await sha256Of(path)) === due ? null : `${path} is not what was extracted`;
-}
-
-/** Of the image inside. */
-async function sha256Unpacked(packed: ReadableStream<Uint8Array>): Promise<string> {
-	const unpacking = createZstdDecompress();
-	const feed = async () => {
-		for await (const chunk of packed) {
-			if (!unpacking.write(chunk)) await new Promise((resolve) => unpacking.once("drain", resolve));
-		}
-		unpacking.end();
-	};
-	const fed = feed();
-	const hash = createHash("sha256");
-	for await (const chunk of unpacking) hash.update(chunk as Buffer);
-	await fed;
-	return hash.digest("hex");
+	return (await sha256Of(path)) === asset.sha256 ? null : `${path} is not what was extracted`;
 }
 
 /** The bundle is a folder: it is unpacked once more beside the first, and the two are compared. */

@@ -9,24 +9,26 @@ export interface Dynamic {
 
 const ELF_MAGIC = 0x464c457f;
 const CLASS_64 = 2;
-const PT_LOAD = 1;
+export const PT_LOAD = 1;
+const PF_W = 2;
 const PT_DYNAMIC = 2;
 const PROGRAM_HEADER_BYTES = 56;
 const DYNAMIC_ENTRY_BYTES = 16;
 const DT = { null: 0, needed: 1, stringTable: 5, soname: 14 } as const;
 
-interface Segment {
+export interface Segment {
 	readonly type: number;
 	readonly offset: number;
 	readonly address: number;
 	readonly bytes: number;
+	readonly writable: boolean;
 }
 
 /** Reads the dynamic section. Null if the file is no ELF file, or has none. */
 export function readDynamic(file: Uint8Array): Dynamic | null {
 	const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
 	if (file.length < 64 || view.getUint32(0, true) !== ELF_MAGIC || file[4] !== CLASS_64) return null;
-	const segments = readSegments(view);
+	const segments = readSegments(file);
 	const dynamic = segments.find((segment) => segment.type === PT_DYNAMIC);
 	if (dynamic === undefined) return null;
 	const entries: [tag: number, value: number][] = [];
@@ -50,7 +52,9 @@ export function readDynamic(file: Uint8Array): Dynamic | null {
 	};
 }
 
-function readSegments(view: DataView): Segment[] {
+/** Of a 64-bit little-endian ELF file. */
+export function readSegments(file: Uint8Array): Segment[] {
+	const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
 	const start = Number(view.getBigUint64(32, true));
 	const count = view.getUint16(56, true);
 	return Array.from({ length: count }, (_, index) => {
@@ -60,6 +64,7 @@ function readSegments(view: DataView): Segment[] {
 			offset: Number(view.getBigUint64(at + 8, true)),
 			address: Number(view.getBigUint64(at + 16, true)),
 			bytes: Number(view.getBigUint64(at + 32, true)),
+			writable: (view.getUint32(at + 4, true) & PF_W) !== 0,
 		};
 	});
 }

@@ -10,6 +10,7 @@ import {
 	readdirSync,
 	readFileSync,
 	realpathSync,
+	rmSync,
 	statSync,
 	writeFileSync,
 } from "node:fs";
@@ -20,7 +21,8 @@ import { type Step, step, type Work } from "./cache.ts";
 import { type Context, debianArch, SOURCE_EPOCH } from "./context.ts";
 import { makeTree, parseList, TREE_RECIPE } from "./debian.ts";
 import { copyDebRecords, KEEP_DEBS, listDebFiles, type Package } from "./packages.ts";
-import { findLibraries } from "./qemu-libraries.ts";
+import { findLibraries, type Library } from "./qemu-libraries.ts";
+import { makeStub } from "./stub-library.ts";
 import { toolsTree } from "./tools.ts";
 import { inTree } from "./tree.ts";
 
@@ -41,6 +43,8 @@ const contents = z.object({
 	modules: z.array(z.string()),
 	/** Under usr/share of the tree; folders are taken whole. */
 	firmware: z.array(z.string()),
+	/** Libraries that QEMU or its windows are linked with and never call: vm-assets/README.md, "The QEMU bundle". */
+	stubs: z.array(z.string()),
 });
 
 export async function qemuStep(context: Context, tools: Step): Promise<Step> {
@@ -68,7 +72,10 @@ export async function qemuStep(context: Context, tools: Step): Promise<Step> {
 	return step(context, {
 		name: "qemu",
 		title: "QEMU bundle",
-		recipe: [RECIPE, "vm-assets/build/qemu.ts", "vm-assets/build/qemu-libraries.ts", "vm-assets/build/elf.ts"],
+		recipe: [
+			...[RECIPE, "vm-assets/build/qemu.ts", "vm-assets/build/qemu-libraries.ts", "vm-assets/build/elf.ts"],
+			"vm-assets/build/stub-library.ts",
+		],
 		parameters: { fast: context.fast },
 		uses: [tools, tree],
 		make: (work) => makeBundle(context, tools, tree, work),
@@ -78,7 +85,20 @@ export async function qemuStep(context: Context, tools: Step): Promise<Step> {
 async function makeBundle(context: Context, tools: Step, tree: Step, work: Work): Promise<void> {
 	const from = join(tree.dir, "tree");
 	const bundle = join(work.dir, "bundle");
-	const sources = collect(context, from, bundle);
+	const { sources, users, stubs } = collect(context, from, bundle);
+	for (const { name, path, folder } of stubs) {
+		const spec = {
+			tools: toolsTree(tools),
+			tree: from,
+			library: path,
+			users,
+			soname: name,
+			work: join(work.dir, "stub"),
+		};
+		await makeStub(spec, work.log);
+		copyFileSync(join(spec.work, name), join(bundle, folder, name));
+		rmSync(spec.work, { recursive: true });
+	}
 	await emptyIcuData(context, tools, work);
 	await compileWindowLibrary(context, tools, work);
 	copyFileSync(join(context.repo, RECIPE, "launch.json"), join(bundle, "launch.json"));
@@ -99,8 +119,16 @@ async function makeBundle(context: Context, tools: Step, tree: Step, work: Work)
 	writeFileSync(join(work.dir, QEMU.info), JSON.stringify(info, null, "\t"));
 }
 
-/** Copies the chosen files into `bundle`; gives their paths in the tree. */
-function collect(context: Context, tree: string, bundle: string): string[] {
+interface Collected {
+	/** Paths in the tree of all that was copied. */
+	readonly sources: readonly string[];
+	/** Programs and libraries that stay as they are, and libraries to be replaced, as paths relative to the tree. */
+	readonly users: readonly string[];
+	readonly stubs: readonly Library[];
+}
+
+/** Copies the chosen files into `bundle`. */
+function collect(context: Context, tree: string, bundle: string): Collected {
 	const chosen = contents.parse(JSON.parse(readFileSync(join(context.repo, RECIPE, "bundle.json"), "utf8")));
 	const sources: string[] = [];
 	const copy = (source: string, target: string, mode: number) => {
@@ -118,8 +146,16 @@ function collect(context: Context, tree: string, bundle: string): string[] {
 		...chosen.programs.map((path) => join(tree, "usr", path)),
 		...chosen.modules.map((name) => join(tree, MULTIARCH, "qemu", name)),
 	];
-	for (const library of findLibraries(folders, roots)) copy(library.path, `${library.folder}/${library.name}`, 0);
-	return sources.map((path) => path.slice(tree.length));
+	const libraries = findLibraries(folders, roots, chosen.stubs);
+	for (const library of libraries) copy(library.path, `${library.folder}/${library.name}`, 0);
+	const users = [...roots, ...libraries.filter(({ name }) => !chosen.stubs.includes(name)).map(({ path }) => path)];
+	const relative = (path: string) => realpathSync(path).slice(tree.length + 1);
+	const stubs = chosen.stubs.map((name) => {
+		const library = libraries.find((each) => each.name === name);
+		if (library === undefined) throw new Fault(`the QEMU bundle has no ${name} to be replaced by a stub`);
+		return { ...library, path: relative(library.path) };
+	});
+	return { sources: sources.map((path) => path.slice(tree.length)), users: users.map(relative), stubs };
 }
 
 /** Puts our empty library in the place of ICU's data (vm-assets/qemu/icudata-stub.c says why). */

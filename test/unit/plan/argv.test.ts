@@ -34,9 +34,10 @@ test("Linux, KVM, virgl in an SDL window (X11)", () => {
 	    "-chardev socket,id=events,fd=5",
 	    "-device virtio-serial-pci,id=vserial,max_ports=4",
 	    "-device virtserialport,bus=vserial.0,chardev=events,name=org.virtualghost.events",
-	    "-blockdev driver=raw,node-name=root,read-only=on,file.driver=file,file.filename=/c/root",
+	    "-add-fd fd=7,set=1",
+	    "-blockdev driver=raw,node-name=root,read-only=on,offset=200000001,size=4096,file.driver=file,file.filename=/dev/fdset/1,file.locking=off",
 	    "-device virtio-blk-pci,drive=root,serial=vg-root",
-	    "-blockdev driver=raw,node-name=guest,read-only=on,file.driver=file,file.filename=/c/guest",
+	    "-blockdev driver=raw,node-name=guest,read-only=on,offset=200004097,size=8192,file.driver=file,file.filename=/dev/fdset/1,file.locking=off",
 	    "-device virtio-blk-pci,drive=guest,serial=vg-guest",
 	    "-vga none",
 	    "-display sdl,gl=on",
@@ -92,9 +93,10 @@ test("Linux, TCG, software rendering without a window", () => {
 	    "-chardev socket,id=events,fd=5",
 	    "-device virtio-serial-pci,id=vserial,max_ports=4",
 	    "-device virtserialport,bus=vserial.0,chardev=events,name=org.virtualghost.events",
-	    "-blockdev driver=raw,node-name=root,read-only=on,file.driver=file,file.filename=/c/root",
+	    "-add-fd fd=7,set=1",
+	    "-blockdev driver=raw,node-name=root,read-only=on,offset=200000001,size=4096,file.driver=file,file.filename=/dev/fdset/1,file.locking=off",
 	    "-device virtio-blk-pci,drive=root,serial=vg-root",
-	    "-blockdev driver=raw,node-name=guest,read-only=on,file.driver=file,file.filename=/c/guest",
+	    "-blockdev driver=raw,node-name=guest,read-only=on,offset=200004097,size=8192,file.driver=file,file.filename=/dev/fdset/1,file.locking=off",
 	    "-device virtio-blk-pci,drive=guest,serial=vg-guest",
 	    "-vga none",
 	    "-display none",
@@ -152,9 +154,10 @@ test("Linux, KVM, kernel vhost-vsock, SDL", () => {
 	    "-chardev socket,id=events,fd=5",
 	    "-device virtio-serial-pci,id=vserial,max_ports=4",
 	    "-device virtserialport,bus=vserial.0,chardev=events,name=org.virtualghost.events",
-	    "-blockdev driver=raw,node-name=root,read-only=on,file.driver=file,file.filename=/c/root",
+	    "-add-fd fd=7,set=1",
+	    "-blockdev driver=raw,node-name=root,read-only=on,offset=200000001,size=4096,file.driver=file,file.filename=/dev/fdset/1,file.locking=off",
 	    "-device virtio-blk-pci,drive=root,serial=vg-root",
-	    "-blockdev driver=raw,node-name=guest,read-only=on,file.driver=file,file.filename=/c/guest",
+	    "-blockdev driver=raw,node-name=guest,read-only=on,offset=200004097,size=8192,file.driver=file,file.filename=/dev/fdset/1,file.locking=off",
 	    "-device virtio-blk-pci,drive=guest,serial=vg-guest",
 	    "-vga none",
 	    "-display sdl,gl=on",
@@ -177,7 +180,7 @@ test("Linux, KVM, kernel vhost-vsock, SDL", () => {
 	`);
 });
 
-test("a driver pack is a third disk, and the initramfs is told to wait for it", () => {
+test("a driver pack is one more disk, and the initramfs is told to wait for it", () => {
 	const [without, withPack] = [{}, { "driver-pack": "packs/a,b.erofs" }].map((flags) => {
 		const { driverPack } = configOf(flags).gpu;
 		const plan = planOf(linux, embedded, flags);

@@ -13,9 +13,9 @@ const BUDGET_MB: Readonly<Record<string, number>> = {
 	launcher: 113,
 	kernel: 13,
 	initramfs: 2,
-	root: 125,
+	root: 127,
 	guest: 52,
-	qemu: 27,
+	qemu: 24,
 	pciids: 0.3,
 };
 const TOTAL_MB = 325;

@@ -1,6 +1,6 @@
 /** Packing a folder into an EROFS image that is compressed inside, so that it is used where it lies: vm-assets/README.md, "Compression". */
-import { rmSync, statSync, writeFileSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { statSync } from "node:fs";
+import { basename, dirname } from "node:path";
 import { SOURCE_EPOCH } from "./context.ts";
 import { inTree, type Mount } from "./tree.ts";
 
@@ -20,23 +20,9 @@ export interface ErofsSpec {
 	readonly allRoot?: boolean;
 }
 
-const HINTS = "hints";
-
 /** mkfs.erofs' options. Release images are packed once and copied often; see vm-assets/README.md, "Compression". */
-export const RELEASE_OPTIONS = ["-zzstd,level=9", "-C1048576", "-Efragments", `--compress-hints=/mnt/out/${HINTS}`];
+export const RELEASE_OPTIONS = ["-zzstd,level=9", "-C262144", "-Efragments,dedupe"];
 export const FAST_OPTIONS = ["-zzstd,level=3", "-C65536"];
-
-/**
- * Size of a compressed piece by file, the first match counts. Whoever reads a byte has the whole piece decompressed: what every start
- * reads here and there comes in smaller ones. LLVM is read nearly whole, or not at all.
- */
-const RELEASE_HINTS = [
-	"1048576 ^usr/lib/x86_64-linux-gnu/libLLVM",
-	"262144 ^usr/lib/x86_64-linux-gnu/",
-	"262144 ^usr/lib/systemd/",
-	"262144 ^usr/s?bin/",
-	"",
-].join("\n");
 
 /** Sizes of block devices are counted in these. */
 const SECTOR_BYTES = 512;
@@ -54,10 +40,7 @@ export async function makeErofs(spec: ErofsSpec, log: string): Promise<void> {
 		"--exclude-regex=^dev/.",
 		...[`/mnt/out/${basename(spec.image)}`, "/mnt/source"],
 	];
-	const hints = join(dirname(spec.image), HINTS);
-	writeFileSync(hints, RELEASE_HINTS);
 	await inTree({ tree: spec.tools, argv: mkfs, mounts }, { log });
-	rmSync(hints);
 	const { size } = statSync(spec.image);
 	if (size % SECTOR_BYTES !== 0)
 		throw new Error(`${spec.image} has ${size} bytes, which is no whole number of sectors`);

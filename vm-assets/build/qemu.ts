@@ -7,7 +7,6 @@ import {
 	cpSync,
 	existsSync,
 	mkdirSync,
-	readdirSync,
 	readFileSync,
 	realpathSync,
 	rmSync,
@@ -99,7 +98,6 @@ async function makeBundle(context: Context, tools: Step, tree: Step, work: Work)
 		copyFileSync(join(spec.work, name), join(bundle, folder, name));
 		rmSync(spec.work, { recursive: true });
 	}
-	await emptyIcuData(context, tools, work);
 	await compileWindowLibrary(context, tools, work);
 	copyFileSync(join(context.repo, RECIPE, "launch.json"), join(bundle, "launch.json"));
 	const packages = usedPackages(tree.dir, sources);
@@ -158,21 +156,6 @@ function collect(context: Context, tree: string, bundle: string): Collected {
 	return { sources: sources.map((path) => path.slice(tree.length)), users: users.map(relative), stubs };
 }
 
-/** Puts our empty library in the place of ICU's data (vm-assets/qemu/icudata-stub.c says why). */
-async function emptyIcuData(context: Context, tools: Step, { dir, log }: Work): Promise<void> {
-	const folder = join(dir, "bundle/lib");
-	const name = readdirSync(folder).find((each) => each.startsWith("libicudata.so."));
-	if (name === undefined) return;
-	const entry = `icudt${name.slice("libicudata.so.".length)}_dat`;
-	const flags = ["-shared", "-nostdlib", "-s", "-O2", `-Wl,-soname,${name}`, "-Wl,--build-id=none", `-DENTRY=${entry}`];
-	const argv = ["gcc", ...flags, "-o", `/mnt/lib/${name}`, "/mnt/recipe/icudata-stub.c"];
-	const mounts = [
-		{ from: folder, as: "lib" },
-		{ from: join(context.repo, RECIPE), as: "recipe" },
-	];
-	await inTree({ tree: toolsTree(tools), argv, mounts }, { log });
-}
-
 /** The library that makes QEMU's window ours (vm-assets/qemu/window; src/host/qemu.ts puts it in front of the others). */
 async function compileWindowLibrary(context: Context, tools: Step, { dir, log }: Work): Promise<void> {
 	const script = [
@@ -229,7 +212,7 @@ async function pack(context: Context, tools: Step, { dir, log }: Work): Promise<
 		"cd /mnt/out/bundle && chmod -R u=rwX,go=rX . && chmod 0755 bin/* glibc/ld-linux-* &&" +
 		' tar --create --format=ustar --sort=name --mtime="@$1" --owner=0 --group=0 --numeric-owner --hard-dereference . |' +
 		" zstd --quiet $2 -o /mnt/out/qemu.tar.zst";
-	const level = context.fast ? "-3 -T2" : "-19 --long=27 -T1";
+	const level = context.fast ? "-3 -T2" : "--ultra -22 --long=27 -T1";
 	const argv = ["bash", "-o", "pipefail", "-euc", script, "pack", String(SOURCE_EPOCH), level];
 	await inTree({ tree: toolsTree(tools), argv, mounts: [{ from: dir, as: "out" }] }, { log });
 }

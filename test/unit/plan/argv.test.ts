@@ -54,7 +54,7 @@ test("Linux, KVM, virgl in an SDL window (X11)", () => {
 	    "-rtc base=utc,clock=host",
 	    "-kernel /c/kernel",
 	    "-initrd /c/initramfs",
-	    "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 virtualghost.gpu=virgl virtualghost.gpu-fallback=software virtualghost.network=dual",
+	    "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 systemd.import_credentials=no cryptomgr.notests drm_kms_helper.fbdev_emulation=0 virtualghost.gpu=virgl virtualghost.gpu-fallback=software virtualghost.network=dual",
 	    "-smbios type=11,path=/run/k1",
 	    "-smbios type=11,path=/run/k2",
 	  ]
@@ -113,7 +113,7 @@ test("Linux, TCG, software rendering without a window", () => {
 	    "-rtc base=utc,clock=host",
 	    "-kernel /c/kernel",
 	    "-initrd /c/initramfs",
-	    "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 virtualghost.gpu=software virtualghost.network=dual",
+	    "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 systemd.import_credentials=no cryptomgr.notests drm_kms_helper.fbdev_emulation=0 virtualghost.gpu=software virtualghost.network=dual",
 	    "-smbios type=11,path=/run/k1",
 	    "-smbios type=11,path=/run/k2",
 	  ]
@@ -173,7 +173,7 @@ test("Linux, KVM, kernel vhost-vsock, SDL", () => {
 	    "-rtc base=utc,clock=host",
 	    "-kernel /c/kernel",
 	    "-initrd /c/initramfs",
-	    "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 virtualghost.gpu=virgl virtualghost.gpu-fallback=software virtualghost.network=dual",
+	    "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 systemd.import_credentials=no cryptomgr.notests drm_kms_helper.fbdev_emulation=0 virtualghost.gpu=virgl virtualghost.gpu-fallback=software virtualghost.network=dual",
 	    "-smbios type=11,path=/run/k1",
 	    "-smbios type=11,path=/run/k2",
 	  ]
@@ -190,7 +190,7 @@ test("a driver pack is one more disk, and the initramfs is told to wait for it",
 	  [
 	    "-blockdev driver=raw,node-name=drivers,read-only=on,file.driver=file,file.filename=/w/packs/a,,b.erofs",
 	    "-device virtio-blk-pci,drive=drivers,serial=vg-drivers",
-	    "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 virtualghost.gpu=virgl virtualghost.gpu-fallback=software virtualghost.network=dual virtualghost.drivers=pack",
+	    "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 systemd.import_credentials=no cryptomgr.notests drm_kms_helper.fbdev_emulation=0 virtualghost.gpu=virgl virtualghost.gpu-fallback=software virtualghost.network=dual virtualghost.drivers=pack",
 	  ]
 	`);
 	const serials = withPack?.flatMap((line) => /serial=(vg-\w+)/.exec(line)?.[1] ?? []);
@@ -204,7 +204,7 @@ test("the terminal's look is a disk of its own, and belongs to the snapshot", ()
 	  [
 	    "-blockdev driver=raw,node-name=look,read-only=on,file.driver=file,file.filename=/cache/looks/0123.tar",
 	    "-device virtio-blk-pci,drive=look,serial=vg-look",
-	    "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 virtualghost.gpu=virgl virtualghost.gpu-fallback=software virtualghost.network=dual virtualghost.look=disk",
+	    "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 systemd.import_credentials=no cryptomgr.notests drm_kms_helper.fbdev_emulation=0 virtualghost.gpu=virgl virtualghost.gpu-fallback=software virtualghost.network=dual virtualghost.look=disk",
 	  ]
 	`);
 	expect(snapshotShape(withLook, {})).not.toBe(snapshotShape(plan, {}));
@@ -259,7 +259,7 @@ test("macOS, HVF, Cocoa", () => {
 	    "-rtc base=utc,clock=host",
 	    "-kernel /c/kernel",
 	    "-initrd /c/initramfs",
-	    "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 virtualghost.gpu=software virtualghost.control=tcp",
+	    "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 systemd.import_credentials=no cryptomgr.notests drm_kms_helper.fbdev_emulation=0 virtualghost.gpu=software virtualghost.control=tcp",
 	    "-smbios type=11,path=/run/k1",
 	    "-smbios type=11,path=/run/k2",
 	  ]
@@ -309,7 +309,7 @@ test("Windows, WHPX, SDL, QMP over TCP", () => {
 	    "-rtc base=utc,clock=host",
 	    "-kernel /c/kernel",
 	    "-initrd /c/initramfs",
-	    "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 virtualghost.gpu=software virtualghost.control=tcp",
+	    "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 systemd.import_credentials=no cryptomgr.notests drm_kms_helper.fbdev_emulation=0 virtualghost.gpu=software virtualghost.control=tcp",
 	    "-smbios type=11,path=/run/k1",
 	    "-smbios type=11,path=/run/k2",
 	  ]
@@ -361,7 +361,7 @@ test("Windows, TCG, SDL, QMP over TCP", () => {
 	    "-rtc base=utc,clock=host",
 	    "-kernel /c/kernel",
 	    "-initrd /c/initramfs",
-	    "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 virtualghost.gpu=software virtualghost.control=tcp",
+	    "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 systemd.import_credentials=no cryptomgr.notests drm_kms_helper.fbdev_emulation=0 virtualghost.gpu=software virtualghost.control=tcp",
 	    "-smbios type=11,path=/run/k1",
 	    "-smbios type=11,path=/run/k2",
 	  ]
@@ -383,14 +383,14 @@ test("Linux, control card behind a port", () => {
 	      "-machine q35,dump-guest-core=off,vmport=off",
 	      "-netdev user,id=control,restrict=on,ipv6=off,net=192.0.2.0/24,hostfwd=tcp:127.0.0.1:4711-192.0.2.15:5222",
 	      "-device virtio-net-pci,netdev=control,mac=52:54:00:76:67:01,romfile=",
-	      "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 virtualghost.gpu=virgl virtualghost.gpu-fallback=software virtualghost.control=tcp virtualghost.network=dual",
+	      "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 systemd.import_credentials=no cryptomgr.notests drm_kms_helper.fbdev_emulation=0 virtualghost.gpu=virgl virtualghost.gpu-fallback=software virtualghost.control=tcp virtualghost.network=dual",
 	    ],
 	    "gone": [
 	      "-machine q35,memory-backend=mem,dump-guest-core=off,vmport=off",
 	      "-object memory-backend-memfd,id=mem,size=4096M,share=on",
 	      "-chardev socket,id=vsock,path=/run/user/1000/virtualghost/ab12/vhost.sock",
 	      "-device vhost-user-vsock-pci,chardev=vsock",
-	      "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 virtualghost.gpu=virgl virtualghost.gpu-fallback=software virtualghost.network=dual",
+	      "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 systemd.import_credentials=no cryptomgr.notests drm_kms_helper.fbdev_emulation=0 virtualghost.gpu=virgl virtualghost.gpu-fallback=software virtualghost.network=dual",
 	    ],
 	  }
 	`);

@@ -106,42 +106,60 @@ async function extract(
 	const entry = manifest.assets.find((asset) => asset.name === name);
 	const source = embedded.files[name];
 	if (!source || !entry) throw new Fault(`This build carries no "${name}"`, { fix: "use a complete build" });
-	const temporary = temporaryName(path);
 	const total = entry.bytes;
-	const timer = setInterval(() => {
-		const written = statSync(temporary, { throwIfNoEntry: false })?.size ?? 0;
-		progress(name, Math.min(written, total - 1), total);
-	}, PROGRESS_INTERVAL_MS);
+	const tell = (done: number) => progress(name, Math.min(done, total - 1), total);
 	try {
-		await Bun.write(temporary, Bun.file(source));
-		signal.throwIfAborted();
-		if ((await sha256Of(temporary)) !== entry.sha256) {
-			throw new Fault(`The embedded "${name}" is damaged`, {
-				why: "its SHA-256 differs from the manifest's",
-				fix: "download or build virtualghost again",
-			});
-		}
-		if (name === "qemu") await unpackInto(temporary, path);
-		else moveIntoPlace(temporary, path);
+		if (name === "qemu") await unpackInto(Bun.file(source), entry, path, tell, signal);
+		else await copyInto(Bun.file(source), entry, path, tell, signal);
 		progress(name, total, total);
 	} catch (error) {
 		throw signal.aborted ? signal.reason : extractionFault(name, dirname(path), error);
+	}
+}
+
+type Asset = Manifest["assets"][number];
+
+/** @throws Fault if the embedded file is not what the manifest says */
+function judge({ name, sha256 }: Asset, found: string): void {
+	if (found === sha256) return;
+	throw new Fault(`The embedded "${name}" is damaged`, {
+		why: "its SHA-256 differs from the manifest's",
+		fix: "download or build virtualghost again",
+	});
+}
+
+async function copyInto(source: Blob, asset: Asset, path: string, tell: (done: number) => void, signal: AbortSignal) {
+	const temporary = temporaryName(path);
+	const timer = setInterval(
+		() => tell(statSync(temporary, { throwIfNoEntry: false })?.size ?? 0),
+		PROGRESS_INTERVAL_MS,
+	);
+	try {
+		await Bun.write(temporary, source);
+		signal.throwIfAborted();
+		judge(asset, await sha256Of(temporary));
+		moveIntoPlace(temporary, path);
 	} finally {
 		clearInterval(timer);
 		rmSync(temporary, { force: true });
 	}
 }
 
-async function unpackInto(archive: string, path: string): Promise<void> {
+async function unpackInto(source: Blob, asset: Asset, path: string, tell: (done: number) => void, signal: AbortSignal) {
 	const folder = temporaryName(path);
 	try {
-		await unpackBundle(archive, folder);
+		const hash = createHash("sha256");
+		for await (const chunk of source.stream() as unknown as AsyncIterable<Uint8Array>) hash.update(chunk);
+		judge(asset, hash.digest("hex"));
+		await unpackBundle(source, folder, (done) => {
+			signal.throwIfAborted();
+			tell(done);
+		});
 		syncTree(folder);
 		renameSync(folder, path);
 	} catch (error) {
 		// Another first run was quicker: its folder is as good as ours.
 		if (existsSync(path)) return;
-		// Bun.Archive does not say why it could not write.
 		throw isFull(dirname(path)) ? Object.assign(new Error("no space left"), { code: "ENOSPC" }) : error;
 	} finally {
 		rmSync(folder, { recursive: true, force: true });

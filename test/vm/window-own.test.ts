@@ -181,7 +181,9 @@ describe.each(["software", "virgl"])("one machine from its start to its end, %s"
 			);
 			const [rows, columns] = await size();
 			const clicks = ["click", "1", "click", "4", "click", "5"];
-			await desktop.tool("xdotool", "mousemove", "--window", window, "450", "300", ...clicks);
+			// A hand moves: where the host's pointer stays in its place while the window changes under it, nobody is told where it is now.
+			await desktop.tool("xdotool", "mousemove", "--window", window, "200", "100", "sleep", "0.2");
+			await desktop.tool("xdotool", "mousemove", "--window", window, "450", "300", "sleep", "0.2", ...clicks);
 			const text = await until(
 				() => guest("cat -v /tmp/mouse || true"),
 				(found) => found !== "",

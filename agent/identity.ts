@@ -9,6 +9,7 @@ import { readFromHost, sendEvent } from "./events.ts";
 import { setHostname } from "./greeting.ts";
 import { hasKernelOption } from "./kernel-options.ts";
 import { libc } from "./libc.ts";
+import { renewCardAddress } from "./network-card.ts";
 
 const PRELOAD = "/usr/lib/virtualghost/preload";
 const SAY_AGAIN_MS = 500;
@@ -38,6 +39,7 @@ function apply(identity: Identity): void {
 	setClock(identity.unixMs);
 	setHostname(identity.hostname);
 	writeFileSync("/etc/machine-id", `${identity.machineId}\n`);
+	renewCardAddress();
 	if (identity.scale !== 1) writeFileSync(GUEST_PATH.scale, `${identity.scale}\n`);
 	if (identity.gpu === "virgl") startGpuSession(identity);
 }

@@ -74,7 +74,7 @@ export const NETWORK_OPTION = "virtualghost.network";
 
 /** The guest's way to the world, known by its MAC too. Its addresses (`filter/link.ts`) are those of QEMU's user network. */
 export const NETWORK_CARD = {
-	/** The same in every machine: nobody else is on its link, and whoever sees it learns nothing. */
+	/** The same in every machine that boots; one that was restored takes another (agent/network-card.ts). */
 	mac: "52:54:00:76:68:01",
 	name: "net0",
 } as const;

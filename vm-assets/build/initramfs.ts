@@ -12,9 +12,9 @@ const INIT = "vm-assets/initramfs/init";
 
 /**
  * In the order of loading; what they depend on is added. EROFS asks for crc32c by what it does, not by a module's name, so
- * depmod does not know. vsock is here so that the agent can listen at once.
+ * depmod does not know. vsock is here so that the agent can listen at once, pvpanic so that a panic is told from the first moment on.
  */
-const MODULES = ["virtio_blk", "crc32c_generic", "erofs", "overlay", "vmw_vsock_virtio_transport"];
+const MODULES = ["virtio_blk", "crc32c_generic", "erofs", "overlay", "vmw_vsock_virtio_transport", "pvpanic_pci"];
 
 /** Loaded from the system's own folder where the machine has a screen (`init`). */
 const SCREEN_MODULES = ["virtio_gpu", "virtio_input", "evdev"];

@@ -10,6 +10,7 @@ import { setHostname } from "./greeting.ts";
 import { hasKernelOption } from "./kernel-options.ts";
 import { libc } from "./libc.ts";
 import { renewCardAddress } from "./network-card.ts";
+import { rehearse } from "./rehearsal.ts";
 
 const PRELOAD = "/usr/lib/virtualghost/preload";
 const SAY_AGAIN_MS = 500;
@@ -24,6 +25,7 @@ const REQUESTS_UNTIL_RESEED = 4100;
 export async function receiveIdentity(): Promise<Credentials> {
 	if (hasKernelOption(SESSION_LATER_OPTION))
 		await Bun.spawn([PRELOAD], { stdio: ["ignore", "ignore", "ignore"] }).exited;
+	await rehearse(reseed);
 	const say = () => sendEvent({ event: "waiting", protocol: PROTOCOL_VERSION });
 	say();
 	const again = setInterval(say, SAY_AGAIN_MS);

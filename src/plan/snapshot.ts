@@ -3,6 +3,7 @@
 import { isAtLeast } from "./facts.ts";
 import type { Gpu, MachinePlan } from "./machine-plan.ts";
 import { networkWord } from "./network.ts";
+import { isUsualWindow } from "./window.ts";
 
 /** A machine is made into a snapshot once, and restored from it any number of times. */
 export interface SnapshotUse {
@@ -25,6 +26,11 @@ export function whyNoSnapshot(plan: MachinePlan, controlWish: string): string | 
 	if (plan.gpu === "vfio") return "a card of the host's cannot be in a snapshot";
 	if (controlWish !== "auto" && controlWish !== "unix") return `--control ${controlWish} cannot be in a snapshot`;
 	return null;
+}
+
+/** Whether a machine that is restored has its terminal on the screen from the first moment. */
+export function isDrawn({ gpu, sessionLater, window }: MachinePlan): boolean {
+	return gpu === "software" && !sessionLater && isUsualWindow(window);
 }
 
 /** Everything that a machine's saved state depends on, as text: two machines with the same text can take each other's. */

@@ -290,7 +290,7 @@ export class Machine implements AsyncDisposable {
 /** What the window shows until there is a terminal in it, and when there is none any more. */
 function narrate(window: WindowFile, guest: GuestWatch, { gpu }: MachinePlan): void {
 	const unlessUp = (text: string) => () => {
-		if (!guest.has("terminal")) window.say(text);
+		if (!guest.has("terminal") && !window.showsGuest) window.say(text);
 	};
 	void guest.reached("kernel").then(unlessUp("booting"));
 	void guest.reached("agent").then(unlessUp("opening the terminal"));

@@ -14,8 +14,8 @@ import { type Box, type Frame, findPrompt, hasEcho, lineEnd } from "./prompt.ts"
 const [WIDTH, HEIGHT] = [1400, 900] as const;
 /** The resolution of what is measured. */
 const LOOK_MS = 20;
-/** What is typed, and how often while nothing has come of it. */
-const TYPED = "mmmm";
+/** What is typed (SDL takes the same key pressed twice within 2 ms for one that is held down), and how often while nothing has come of it. */
+const TYPED = "wxyz";
 const TYPE_AGAIN_MS = 1000;
 
 export class Screen implements AsyncDisposable {

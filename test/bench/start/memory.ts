@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { findInstance } from "../../../src/vm/registry.ts";
 import { BINARY, type Sandbox, tool } from "../../vm/harness.ts";
+import { findProgram } from "../../vm/hostile/processes.ts";
 
 const KIB_A_MIB = 1024;
 
@@ -55,7 +56,8 @@ export async function guestMemory(sandbox: Sandbox, kind: "cold" | "warm"): Prom
 	await vg("run", "--detach", ...cold, "--accel", "tcg", "--gpu", "none", "--name", name);
 	try {
 		const { record } = findInstance(join(sandbox.runtime, "virtualghost"), name);
-		const qemu = record.children.map(({ pid }) => pid).find(isQemu);
+		const pids = sandbox.processes().map((line) => Number(line.split(" ")[0]));
+		const qemu = findProgram(pids, "qemu-system-x86_64")[0]?.pid;
 		if (qemu === undefined) throw new Error("the machine has no QEMU");
 		const resident = () => processMemory(qemu).resident;
 		await Bun.sleep(SETTLE_MS);
@@ -70,8 +72,4 @@ export async function guestMemory(sandbox: Sandbox, kind: "cold" | "warm"): Prom
 	} finally {
 		await vg("stop", name, "--force");
 	}
-}
-
-function isQemu(pid: number): boolean {
-	return readFileSync(`/proc/${pid}/cmdline`, "latin1").includes("qemu-system-");
 }

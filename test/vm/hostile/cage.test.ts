@@ -67,8 +67,15 @@ test("descriptors: of a list", () => {
 	const { descriptors } = qemu;
 	const first = Array.from({ length: 7 }, (_, fd) => descriptors.get(fd)?.replace(/:.*/, ""));
 	expect(first).toEqual(["/dev/null", ...Array.from({ length: 6 }, () => "socket")]);
+	// The images lie in the launcher's executable, which is open for reading only.
+	const executable = [...descriptors].filter(([, target]) => target === BINARY).map(([fd]) => fd);
+	expect(executable).toContain(7);
+	for (const fd of executable) {
+		const flags = /^flags:\t(\d+)$/m.exec(readFileSync(`/proc/${qemu.pid}/fdinfo/${fd}`, "utf8"))?.[1] ?? "";
+		expect(Number.parseInt(flags, 8) & 3).toBe(0);
+	}
 	// The rest are QEMU's own: no file but the images.
-	const others = [...descriptors].filter(([fd]) => fd > 6).map(([, target]) => target);
+	const others = [...descriptors].filter(([fd]) => fd > 6 && !executable.includes(fd)).map(([, target]) => target);
 	const images = /\/assets\/[\w.-]+$/;
 	const own = /^(anon_inode:|pipe:|socket:|\/memfd:|\/dev\/(null|kvm|urandom)$)/;
 	expect(others.filter((target) => !own.test(target) && !images.test(target))).toEqual([]);

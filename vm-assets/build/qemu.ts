@@ -212,7 +212,8 @@ async function pack(context: Context, tools: Step, { dir, log }: Work): Promise<
 		"cd /mnt/out/bundle && chmod -R u=rwX,go=rX . && chmod 0755 bin/* glibc/ld-linux-* &&" +
 		' tar --create --format=ustar --sort=name --mtime="@$1" --owner=0 --group=0 --numeric-owner --hard-dereference . |' +
 		" zstd --quiet $2 -o /mnt/out/qemu.tar.zst";
-	const level = context.fast ? "-3 -T2" : "--ultra -22 --long=27 -T1";
+	// With a larger window (`--ultra -22 --long=27`) it is 0.4 MB smaller, and whoever unpacks it takes 70 MB of memory more.
+	const level = context.fast ? "-3 -T2" : "-19 -T1";
 	const argv = ["bash", "-o", "pipefail", "-euc", script, "pack", String(SOURCE_EPOCH), level];
 	await inTree({ tree: toolsTree(tools), argv, mounts: [{ from: dir, as: "out" }] }, { log });
 }

@@ -20,20 +20,21 @@ const LOGIN_TIMEOUT_MS = 30_000;
 
 /** Never fails: a machine that could not rehearse is a slower one. `take` is what is done with an identity's random bytes. */
 export async function rehearse(take: (entropy: Buffer) => void): Promise<void> {
+	let server: net.Server | null = null;
 	try {
 		const host = ssh2.utils.generateKeyPairSync("ed25519");
 		const client = ssh2.utils.generateKeyPairSync("ed25519");
 		const identity = decodeIdentity(encodeIdentity(madeUp(host.private, client.public)));
 		if (identity === null) throw new Error("a made-up identity is none");
 		take(Buffer.from(identity.entropy, "base64"));
-		const server = createAgentServer(parseCredentials(identity));
+		server = createAgentServer(parseCredentials(identity));
 		server.listen(SOCKET);
 		await once(server, "listening");
 		for (let i = 0; i < LOGINS; i++) await login(client.private);
-		server.close();
 	} catch (error) {
 		process.stderr.write(`virtualghost-agent: no rehearsal: ${String(error)}\n`);
 	} finally {
+		server?.close();
 		rmSync(SOCKET, { force: true });
 	}
 }

@@ -71,15 +71,25 @@ export function serveSession(session: Session, account: Account): void {
 /** Loaded when somebody asks for it: what checks its requests would be a quarter of the agent's start. */
 async function openControl(channel: ServerChannel): Promise<void> {
 	const { serveControl } = await import("./control.ts");
-	await whenSystemIsUp();
-	serveControl(channel);
+	if (await isThereWhenSystemIsUp(channel)) serveControl(channel);
 }
 
 /** Programs wait for what the system gives them; requests that come meanwhile are for the channel as it is then. */
 async function start(channel: ServerChannel, state: ChannelState, command: string | null): Promise<void> {
 	quiet(channel);
+	if (await isThereWhenSystemIsUp(channel)) run(channel, state, command);
+}
+
+/** Nothing is started for somebody who has gone meanwhile. */
+async function isThereWhenSystemIsUp(channel: ServerChannel): Promise<boolean> {
+	let isThere = true;
+	const note = () => {
+		isThere = false;
+	};
+	channel.once("close", note);
 	await whenSystemIsUp();
-	run(channel, state, command);
+	channel.off("close", note);
+	return isThere;
 }
 
 /** A command of null is a login shell; either may run with or without a PTY, as sshd allows. */

@@ -25,7 +25,7 @@ export interface BootRequest {
 	readonly qemu: FoundQemu;
 	readonly images: ImagePaths;
 	/** The launcher's own, open, where images are parts of it. */
-	readonly executable: { readonly fd: number } | null;
+	readonly executable: { readonly fd: number; readonly path: string } | null;
 	readonly instance: Instance;
 	readonly credentials: RunCredentials;
 	readonly logs: RunLogs;

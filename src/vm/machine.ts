@@ -40,7 +40,7 @@ export interface MachineParts {
 	/** Opens the three channels: descriptors on Unix, a listener for QEMU to connect to on Windows. */
 	readonly channels: ChannelSource;
 	/** The launcher's own executable, open, where images are parts of it. */
-	readonly executable: { readonly fd: number } | null;
+	readonly executable: { readonly fd: number; readonly path: string } | null;
 	/** A guest that gives no sign of life for so long is ended; 0 for never. */
 	readonly hungMs: number;
 }
@@ -318,14 +318,20 @@ function startChild(
 	return child;
 }
 
-function inCage({ cage, plan, qemu, instance }: MachineParts, argv: readonly string[]): readonly string[] {
-	if (cage === null || whyNoCage(plan) !== null) return argv;
-	return cagedQemu(cage, plan, qemu, argv, instance.folder);
+function inCage(parts: MachineParts, argv: readonly string[]): readonly string[] {
+	const { cage, plan, qemu, instance, executable } = parts;
+	if (cage === null || !isCaged(parts)) return argv;
+	return cagedQemu(cage, plan, qemu, argv, instance.folder, usesExecutable(plan) ? (executable?.path ?? null) : null);
+}
+
+function isCaged({ cage, plan }: MachineParts): boolean {
+	return cage !== null && whyNoCage(plan) === null;
 }
 
 /** In the places that the plan has for them: NETWORK_FD, EXECUTABLE_FD. */
-function inheritedFiles({ plan, executable }: MachineParts, network: StartedNetwork | null): (number | "ignore")[] {
-	if (!usesExecutable(plan)) return network ? [network.fd] : [];
+function inheritedFiles(parts: MachineParts, network: StartedNetwork | null): (number | "ignore")[] {
+	const { plan, executable } = parts;
+	if (!usesExecutable(plan) || isCaged(parts)) return network ? [network.fd] : [];
 	if (executable === null) throw new Error("the plan has images in an executable that is not open");
 	return [network?.fd ?? "ignore", executable.fd];
 }

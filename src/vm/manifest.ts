@@ -55,5 +55,4 @@ export const manifestSchema = z.object({
 });
 
 export type Manifest = z.infer<typeof manifestSchema>;
-export type Asset = z.infer<typeof asset>;
 export type AssetName = z.infer<typeof asset>["name"];

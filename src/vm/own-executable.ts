@@ -4,7 +4,7 @@
  * never meets the kernel of another. docs/decisions/zero-copy.md
  */
 import { createHash } from "node:crypto";
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readlinkSync, readSync, statSync } from "node:fs";
 import { reason } from "../errors.ts";
 import type { AssetName, Manifest } from "./manifest.ts";
 import { decodeTable, type Part, readSamples, TAIL_BYTES, tableBytes } from "./part-table.ts";
@@ -18,10 +18,13 @@ const SELF = "/proc/self/exe";
 /** The executable, open, with the places of its images. */
 export class OwnExecutable implements Disposable {
 	readonly fd: number;
+	/** Where it lay when it was opened. */
+	readonly path: string;
 	readonly parts: Readonly<Record<InPlace, Part>>;
 
-	private constructor(fd: number, parts: Readonly<Record<InPlace, Part>>) {
+	private constructor(fd: number, path: string, parts: Readonly<Record<InPlace, Part>>) {
 		this.fd = fd;
+		this.path = path;
 		this.parts = parts;
 	}
 
@@ -36,7 +39,9 @@ export class OwnExecutable implements Disposable {
 			fd = openSync(path, "r");
 			const parts = findParts(fd, manifest);
 			if ("why" in parts) return parts;
-			const opened = new OwnExecutable(fd, parts.found);
+			const place = path === SELF ? readlinkSync(path) : path;
+			if (!isSameFile(fd, place)) return { why: "the executable has been replaced or deleted" };
+			const opened = new OwnExecutable(fd, place, parts.found);
 			fd = null;
 			return opened;
 		} catch (error) {
@@ -63,6 +68,11 @@ export class OwnExecutable implements Disposable {
 	[Symbol.dispose](): void {
 		closeSync(this.fd);
 	}
+}
+
+function isSameFile(fd: number, path: string): boolean {
+	const [one, other] = [fstatSync(fd), statSync(path, { throwIfNoEntry: false })];
+	return one.dev === other?.dev && one.ino === other.ino;
 }
 
 function findParts(

@@ -2,7 +2,7 @@
  * Reads a tar archive as it streams by: plain files and folders of the ustar format (POSIX.1-1988), which is what our own builds write. Memory use does
  * not grow with the archive.
  */
-import { closeSync, mkdirSync, openSync, writeSync } from "node:fs";
+import { closeSync, fchmodSync, mkdirSync, openSync, writeSync } from "node:fs";
 import { join } from "node:path";
 
 const BLOCK_BYTES = 512;
@@ -81,8 +81,11 @@ class Untar {
 		const path = join(this.#folder, name);
 		if (name.startsWith("/") || name.split("/").includes("..")) throw new Error(`tar: "${name}" leads out`);
 		if (type === FOLDER) mkdirSync(path, { recursive: true });
-		else if (type === FILE) this.#fd = openSync(path, "wx", mode & 0o777);
-		else throw new Error(`tar: "${name}" is neither a file nor a folder`);
+		else if (type === FILE) {
+			this.#fd = openSync(path, "wx", 0o600);
+			// Whatever the user's umask.
+			fchmodSync(this.#fd, mode & 0o777);
+		} else throw new Error(`tar: "${name}" is neither a file nor a folder`);
 		this.#contentLeft = bytes;
 		this.#paddingLeft = (BLOCK_BYTES - (bytes % BLOCK_BYTES)) % BLOCK_BYTES;
 		if (bytes === 0) this.close();

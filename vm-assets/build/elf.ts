@@ -9,19 +9,17 @@ export interface Dynamic {
 
 const ELF_MAGIC = 0x464c457f;
 const CLASS_64 = 2;
-export const PT_LOAD = 1;
-const PF_W = 2;
+const PT_LOAD = 1;
 const PT_DYNAMIC = 2;
 const PROGRAM_HEADER_BYTES = 56;
 const DYNAMIC_ENTRY_BYTES = 16;
 const DT = { null: 0, needed: 1, stringTable: 5, soname: 14 } as const;
 
-export interface Segment {
+interface Segment {
 	readonly type: number;
 	readonly offset: number;
 	readonly address: number;
 	readonly bytes: number;
-	readonly writable: boolean;
 }
 
 /** Reads the dynamic section. Null if the file is no ELF file, or has none. */
@@ -53,7 +51,7 @@ export function readDynamic(file: Uint8Array): Dynamic | null {
 }
 
 /** Of a 64-bit little-endian ELF file. */
-export function readSegments(file: Uint8Array): Segment[] {
+function readSegments(file: Uint8Array): Segment[] {
 	const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
 	const start = Number(view.getBigUint64(32, true));
 	const count = view.getUint16(56, true);
@@ -64,7 +62,6 @@ export function readSegments(file: Uint8Array): Segment[] {
 			offset: Number(view.getBigUint64(at + 8, true)),
 			address: Number(view.getBigUint64(at + 16, true)),
 			bytes: Number(view.getBigUint64(at + 32, true)),
-			writable: (view.getUint32(at + 4, true) & PF_W) !== 0,
 		};
 	});
 }

@@ -26,6 +26,13 @@ function image(id: string, place: DiskImage, serial: string): string[] {
 	return ["-blockdev", keyval("", blockdev), "-device", keyval("virtio-blk-pci", { drive: id, serial })];
 }
 
+/** The command line of a QEMU that has the executable under a name of its own instead of inheriting it. */
+export function executableByPath(argv: readonly string[], path: string): string[] {
+	const at = argv.indexOf("-add-fd");
+	const words = at < 0 ? argv : argv.toSpliced(at, 2);
+	return words.map((word) => word.replace(`/dev/fdset/${EXECUTABLE_SET}`, path));
+}
+
 /** Whether QEMU has to inherit the launcher's executable. */
 export function usesExecutable({ images }: Pick<MachinePlan, "images">): boolean {
 	return [images.root, images.guest].some(({ kind }) => kind === "executable");

@@ -16,7 +16,7 @@ const x11: CageFacts = {
 };
 const FOLDER = "/run/user/1000/virtualghost/ab12/q";
 
-const EXECUTABLE = "/home/u/bin/virtualghost";
+const EXECUTABLE = "/opt/bin/virtualghost";
 
 function cagedFor(flags: Record<string, string>, run: Partial<RunFacts> = {}, cage = x11, qemu = embedded): string[] {
 	const plan = planOf(linux, qemu, flags, { ...run, instanceFolder: FOLDER });

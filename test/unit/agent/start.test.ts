@@ -49,5 +49,17 @@ test("other devices are looked at when the terminal is up", () => {
 	const path = asset("guest/overlay/usr/lib/systemd/system/virtualghost-coldplug.path");
 	expect(path).toContain(`PathExists=${GUEST_PATH.terminalUp}\n`);
 	expect(path).toContain(`PathExists=${GUEST_PATH.run}/coldplug-now\n`);
+	expect(path).toContain(`PathExists=${GUEST_PATH.run}/session/no-card\n`);
+	expect(asset("guest/overlay/usr/lib/virtualghost/session")).toContain(`>${GUEST_PATH.run}/session/no-card`);
 	expect(asset("initramfs/init")).toContain(`>${GUEST_PATH.run.slice(1)}/coldplug-now`);
+	// Announced twice, a keyboard would be two.
+	const service = asset("guest/overlay/usr/lib/systemd/system/virtualghost-coldplug.service");
+	for (const each of ["drm", "input"]) expect(service).toContain(` --subsystem-nomatch=${each} `);
+});
+
+test("a session waits for a card that is there", () => {
+	const rule = asset("guest/overlay/usr/lib/udev/rules.d/90-virtualghost.rules")
+		.split("\n")
+		.find((line) => line.includes("/sys/virtualghost/gpu"));
+	expect(rule).toStartWith('SUBSYSTEM=="drm", ENV{DEVTYPE}=="drm_minor", DEVPATH=="/devices/*", ');
 });

@@ -18,3 +18,18 @@ export async function whenSystemIsUp(): Promise<void> {
 	watcher.close();
 	isUp = true;
 }
+
+const BUS_SOCKET = "/run/dbus/system_bus_socket";
+/** A system without it has no bus at all. */
+const BUS_UNIT = "/usr/lib/systemd/system/dbus.socket";
+const LOOK_MS = 20;
+/** A system whose bus does not come is to be looked at all the same. */
+const BUS_MS_MAX = 15_000;
+
+/** Resolves when a program can ask systemd for something, as whoever logs in expects: `systemctl` of a user's goes over the system's bus. */
+export async function whenBusIsUp(): Promise<void> {
+	await whenSystemIsUp();
+	if (!existsSync(BUS_UNIT)) return;
+	const end = performance.now() + BUS_MS_MAX;
+	while (!existsSync(BUS_SOCKET) && performance.now() < end) await Bun.sleep(LOOK_MS);
+}

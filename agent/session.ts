@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import type { PseudoTtyInfo, ServerChannel, Session } from "ssh2";
 import { CONTROL_SUBSYSTEM } from "../src/wire/names.ts";
-import { whenSystemIsUp } from "./early.ts";
+import { whenBusIsUp, whenSystemIsUp } from "./early.ts";
 import { type Program, type Running, runOnPty, runPiped } from "./programs.ts";
 import { Pty } from "./pty.ts";
 import { type Account, shellArgv } from "./users.ts";
@@ -71,23 +71,23 @@ export function serveSession(session: Session, account: Account): void {
 /** Loaded when somebody asks for it: what checks its requests would be a quarter of the agent's start. */
 async function openControl(channel: ServerChannel): Promise<void> {
 	const { serveControl } = await import("./control.ts");
-	if (await isThereWhenSystemIsUp(channel)) serveControl(channel);
+	if (await isThereAfter(channel, whenSystemIsUp())) serveControl(channel);
 }
 
 /** Programs wait for what the system gives them; requests that come meanwhile are for the channel as it is then. */
 async function start(channel: ServerChannel, state: ChannelState, command: string | null): Promise<void> {
 	quiet(channel);
-	if (await isThereWhenSystemIsUp(channel)) run(channel, state, command);
+	if (await isThereAfter(channel, whenBusIsUp())) run(channel, state, command);
 }
 
 /** Nothing is started for somebody who has gone meanwhile. */
-async function isThereWhenSystemIsUp(channel: ServerChannel): Promise<boolean> {
+async function isThereAfter(channel: ServerChannel, wait: Promise<void>): Promise<boolean> {
 	let isThere = true;
 	const note = () => {
 		isThere = false;
 	};
 	channel.once("close", note);
-	await whenSystemIsUp();
+	await wait;
 	channel.off("close", note);
 	return isThere;
 }

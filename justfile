@@ -29,9 +29,9 @@ test-vfio *filter:
 fuzz seconds="600" *filter:
     FUZZ_SECONDS={{ seconds }} bun test test/unit/fuzz {{ filter }}
 
-# Measure start-up: the headless test's own seconds, five times.
-bench runs="5":
-    for i in $(seq {{ runs }}); do dist/virtualghost run --headless-test | tail -n 1; done
+# Measure starts against the bare kernel, a stock Debian and what is promised (20 minutes; `--quick`, `--peers`).
+bench *options:
+    bun test/bench/start.ts {{ options }}
 
 # dist/virtualghost for this machine.
 build *options:

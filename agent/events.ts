@@ -121,7 +121,7 @@ export class SessionWatch {
 
 	start(): void {
 		for (const path of [GUEST_PATH.sessionEnded, GUEST_PATH.terminalUp]) {
-			// The agent starts before systemd-tmpfiles does, which gives the folders their owners.
+			// In a machine of another initramfs they may not be there yet.
 			mkdirSync(dirname(path), { recursive: true });
 			watch(dirname(path), () => this.check());
 		}

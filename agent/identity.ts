@@ -3,11 +3,14 @@ import { ptr } from "bun:ffi";
 import { randomBytes } from "node:crypto";
 import { closeSync, openSync, writeFileSync } from "node:fs";
 import { decodeIdentity, IDENTITY_LINE_BYTES_MAX, type Identity } from "../src/wire/identity.ts";
-import { GUEST_PATH, IDENTITY_OPTION, PROTOCOL_VERSION, SESSION_LATER_OPTION } from "../src/wire/names.ts";
-import { type Credentials, type Greeting, parseCredentials } from "./credentials.ts";
+import { GUEST_PATH, PROTOCOL_VERSION, SESSION_LATER_OPTION } from "../src/wire/names.ts";
+import { type Credentials, parseCredentials } from "./credentials.ts";
 import { readFromHost, sendEvent } from "./events.ts";
+import { setHostname } from "./greeting.ts";
 import { hasKernelOption } from "./kernel-options.ts";
 import { libc } from "./libc.ts";
+import { renewCardAddress } from "./network-card.ts";
+import { rehearse } from "./rehearsal.ts";
 
 const PRELOAD = "/usr/lib/virtualghost/preload";
 const SAY_AGAIN_MS = 500;
@@ -18,14 +21,11 @@ const RNDRESEEDCRNG = 0x5207n;
 /** BoringSSL takes new random bytes from the kernel after 4,096 requests of a thread (kReseedInterval, crypto/fipsmodule/rand). */
 const REQUESTS_UNTIL_RESEED = 4100;
 
-export function waitsForIdentity(): boolean {
-	return hasKernelOption(IDENTITY_OPTION);
-}
-
 /** Says that it waits until the host tells this machine who it is. @throws Error if the keys are none */
 export async function receiveIdentity(): Promise<Credentials> {
 	if (hasKernelOption(SESSION_LATER_OPTION))
 		await Bun.spawn([PRELOAD], { stdio: ["ignore", "ignore", "ignore"] }).exited;
+	await rehearse(reseed);
 	const say = () => sendEvent({ event: "waiting", protocol: PROTOCOL_VERSION });
 	say();
 	const again = setInterval(say, SAY_AGAIN_MS);
@@ -41,24 +41,9 @@ function apply(identity: Identity): void {
 	setClock(identity.unixMs);
 	setHostname(identity.hostname);
 	writeFileSync("/etc/machine-id", `${identity.machineId}\n`);
+	renewCardAddress();
 	if (identity.scale !== 1) writeFileSync(GUEST_PATH.scale, `${identity.scale}\n`);
 	if (identity.gpu === "virgl") startGpuSession(identity);
-}
-
-/** A machine that was booted has its name from the credentials, one that was restored from its identity. */
-export function greet({ hostname, hint }: Greeting): void {
-	if (hint) writeFileSync(GUEST_PATH.hint, "");
-	if (hostname !== null) setHostname(hostname);
-}
-
-function setHostname(hostname: string): void {
-	const name = Buffer.from(hostname);
-	libc.sethostname(ptr(name), name.length);
-	writeFileSync("/etc/hostname", `${hostname}\n`);
-	writeFileSync(
-		"/etc/hosts",
-		`127.0.0.1\tlocalhost\n127.0.1.1\t${hostname} virtualghost\n::1\tlocalhost ip6-localhost ip6-loopback\n`,
-	);
 }
 
 /** The kernel's generator gets bytes that no other machine has, and everything drawn before is forgotten; so does our own. */

@@ -8,6 +8,7 @@ export const libc = dlopen("libc.so.6", {
 	socket: { args: [i32, i32, i32], returns: i32 },
 	bind: { args: [i32, ptr, u32], returns: i32 },
 	listen: { args: [i32, i32], returns: i32 },
+	close: { args: [i32], returns: i32 },
 	posix_openpt: { args: [i32], returns: i32 },
 	grantpt: { args: [i32], returns: i32 },
 	unlockpt: { args: [i32], returns: i32 },

@@ -2,12 +2,11 @@
 import type { Server } from "node:net";
 import packageJson from "../package.json" with { type: "json" };
 import { agentEvent, HEARTBEAT_MS } from "../src/wire/events.ts";
-import { AGENT_VSOCK_PORT } from "../src/wire/names.ts";
-import { collectWork, writeStdout } from "./collect.ts";
-import { readCredentials, readGreeting } from "./credentials.ts";
+import { AGENT_VSOCK_PORT, IDENTITY_OPTION } from "../src/wire/names.ts";
+import { type Credentials, readCredentials, readGreeting } from "./credentials.ts";
 import { SessionWatch, sendEvent, sendHeartbeat } from "./events.ts";
-import { greet, receiveIdentity, waitsForIdentity } from "./identity.ts";
-import { ScreenFollower } from "./screen-follow.ts";
+import { greet } from "./greeting.ts";
+import { hasKernelOption } from "./kernel-options.ts";
 import { createAgentServer } from "./server.ts";
 import { hasControlCard, listenControlCard } from "./tcp.ts";
 import { listenVsock } from "./vsock.ts";
@@ -21,16 +20,16 @@ async function main(): Promise<void> {
 	}
 	if (process.argv[2] === "collect") {
 		const [upper = "", lower = "", merged = ""] = process.argv.slice(3);
+		const { collectWork, writeStdout } = await import("./collect.ts");
 		collectWork({ upper, lower, merged }, writeStdout);
 		return;
 	}
 	for (const event of ["uncaughtException", "unhandledRejection"] as const) process.on(event, survive);
-	const screen = new ScreenFollower();
-	const watch = new SessionWatch(() => screen.start());
-	const restored = waitsForIdentity();
+	const watch = new SessionWatch(() => void followScreen());
+	const restored = hasKernelOption(IDENTITY_OPTION);
 	if (restored) watch.start();
-	const credentials = restored ? await receiveIdentity() : readCredentials(process.env.CREDENTIALS_DIRECTORY);
-	if (!restored) greet(readGreeting(process.env.CREDENTIALS_DIRECTORY));
+	const credentials = restored ? await identify() : readCredentials();
+	if (!restored) greet(readGreeting());
 	const server = createAgentServer(credentials);
 	await listen(server);
 	if (restored) watch.tellAgain();
@@ -45,6 +44,18 @@ async function main(): Promise<void> {
 		watch.check();
 		process.exit(0);
 	});
+}
+
+/** Loaded where it is needed only: it takes a part of the start that a cold machine does without. */
+async function identify(): Promise<Credentials> {
+	const { receiveIdentity } = await import("./identity.ts");
+	return await receiveIdentity();
+}
+
+/** Loaded when there is a session: so late that it takes nothing of the start. */
+async function followScreen(): Promise<void> {
+	const { ScreenFollower } = await import("./screen-follow.ts");
+	new ScreenFollower().start();
 }
 
 /** A defect in one session is no reason to cut off all others: this process is the only way in. */

@@ -1,8 +1,8 @@
 /** One SSH session channel: shell, exec, PTY, signals, and the subsystems. */
 import { existsSync } from "node:fs";
 import type { PseudoTtyInfo, ServerChannel, Session } from "ssh2";
-import { CONTROL_SUBSYSTEM } from "../src/wire/control.ts";
-import { serveControl } from "./control.ts";
+import { CONTROL_SUBSYSTEM } from "../src/wire/names.ts";
+import { whenBusIsUp, whenSystemIsUp } from "./early.ts";
 import { type Program, type Running, runOnPty, runPiped } from "./programs.ts";
 import { Pty } from "./pty.ts";
 import { type Account, shellArgv } from "./users.ts";
@@ -58,20 +58,43 @@ export function serveSession(session: Session, account: Account): void {
 		if (SIGNALS.has(name)) state.running?.signal(name);
 		accept?.();
 	});
-	session.on("shell", (accept) => run(accept(), state, null));
-	session.on("exec", (accept, _reject, info) => run(accept(), state, info.command));
+	session.on("shell", (accept) => void start(accept(), state, null));
+	session.on("exec", (accept, _reject, info) => void start(accept(), state, info.command));
 	session.on("subsystem", (accept, reject, info) => {
 		const sftp = SFTP_SERVERS.find((path) => existsSync(path));
-		if (info.name === CONTROL_SUBSYSTEM) serveControl(quiet(accept()));
-		else if (info.name === "sftp" && sftp) run(accept(), { ...state, pty: null }, `exec ${sftp}`);
+		if (info.name === CONTROL_SUBSYSTEM) void openControl(quiet(accept()));
+		else if (info.name === "sftp" && sftp) void start(accept(), { ...state, pty: null }, `exec ${sftp}`);
 		else reject?.();
 	});
+}
+
+/** Loaded when somebody asks for it: what checks its requests would be a quarter of the agent's start. */
+async function openControl(channel: ServerChannel): Promise<void> {
+	const { serveControl } = await import("./control.ts");
+	if (await isThereAfter(channel, whenSystemIsUp())) serveControl(channel);
+}
+
+/** Programs wait for what the system gives them; requests that come meanwhile are for the channel as it is then. */
+async function start(channel: ServerChannel, state: ChannelState, command: string | null): Promise<void> {
+	quiet(channel);
+	if (await isThereAfter(channel, whenBusIsUp())) run(channel, state, command);
+}
+
+/** Nothing is started for somebody who has gone meanwhile. */
+async function isThereAfter(channel: ServerChannel, wait: Promise<void>): Promise<boolean> {
+	let isThere = true;
+	const note = () => {
+		isThere = false;
+	};
+	channel.once("close", note);
+	await wait;
+	channel.off("close", note);
+	return isThere;
 }
 
 /** A command of null is a login shell; either may run with or without a PTY, as sshd allows. */
 function run(channel: ServerChannel, state: ChannelState, command: string | null): void {
 	const { account, pty } = state;
-	quiet(channel);
 	const program: Program = {
 		account,
 		argv: shellArgv(command),

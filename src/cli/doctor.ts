@@ -9,6 +9,7 @@ import { isAtLeast } from "../plan/facts.ts";
 import { whyNoFilter } from "../plan/network.ts";
 import { recallBroken } from "../vm/host-memory.ts";
 import { whyNoPasst } from "../vm/network.ts";
+import { IN_PLACE, OwnExecutable } from "../vm/own-executable.ts";
 import { listSnapshots } from "../vm/snapshot/store.ts";
 import { type Context, loadContextConfig } from "./context.ts";
 import { explainTerminal } from "./doctor-terminal.ts";
@@ -36,7 +37,7 @@ export async function doctor(context: Context, flags: { json: boolean }): Promis
 	const terminal = explainTerminal(context, config);
 	const layers = [sandbox(host), cage(qemu, context), await network(host, qemu)];
 	const machine = [qemuFinding(qemu), ...accelerators(host, broken), control(host, qemu)];
-	const findings = [...machine, ...layers, snapshots, terminal.finding];
+	const findings = [...machine, ...layers, ...imagesFinding(context), snapshots, terminal.finding];
 	const graphics = findRoutes(context);
 	if (flags.json) {
 		print(`${JSON.stringify({ findings, graphics, ghostty: terminal.ghostty }, null, 2)}\n`);
@@ -57,6 +58,21 @@ function snapshotFinding(context: Context, maxMiB: number): Finding {
 	const text = `${known.length} take ${used} of at most ${maxMiB} MiB; \`virtualghost clean\` removes them`;
 	const none = "none yet: the first start of a window, or `virtualghost prewarm`, makes one";
 	return { topic: "snapshots", verdict: known.length > 0 ? "ok" : "slow", text: known.length > 0 ? text : none };
+}
+
+/** Reads the images whole, which no start does. */
+function imagesFinding({ embedded: { manifest } }: Context): Finding[] {
+	if (manifest === null) return [];
+	const topic = "images";
+	const opened = OwnExecutable.open(manifest);
+	if ("why" in opened) return [{ topic, verdict: "slow", text: `extracted to the cache: ${opened.why}` }];
+	using own = opened;
+	const damaged = IN_PLACE.filter(
+		(name) => manifest.assets.find((each) => each.name === name)?.sha256 !== own.hash(name),
+	);
+	if (damaged.length === 0) return [{ topic, verdict: "ok", text: "used in place in the executable, which is whole" }];
+	const text = `the executable is damaged (${damaged.join(", ")}); download or build virtualghost again`;
+	return [{ topic, verdict: "no", text }];
 }
 
 function qemuFinding({ source, version }: QemuFacts): Finding {

@@ -13,7 +13,7 @@ import type { Look } from "../vm/look.ts";
 import type { Context } from "./context.ts";
 import { type FileFlags, plannedFiles } from "./files.ts";
 import { findHost } from "./host.ts";
-import { chooseQemu, imagePaths, keyOfHost } from "./open-run.ts";
+import { chooseQemu, imagePaths, keyOfHost, openExecutable } from "./open-run.ts";
 import { print, printError } from "./output.ts";
 import { plannedFunctions } from "./passthrough.ts";
 
@@ -35,7 +35,8 @@ export function dryRun(
 	if (!seesDisplay && !flags.headless && config.display.backend === "auto") {
 		printError("virtualghost: no display here; this is the command line without a window\n");
 	}
-	const plan = decide(config, host, qemu.facts, imagePaths(config, context, look), {
+	using own = openExecutable(context, () => {});
+	const plan = decide(config, host, qemu.facts, imagePaths(config, context, own, look), {
 		headless,
 		fallback: recallFallback({
 			config,
@@ -56,7 +57,7 @@ export function dryRun(
 		return EXIT.ok;
 	}
 	printError(
-		"virtualghost: the launcher adds descriptors 3 to 6, sockets, credential files and a cage (bubblewrap) when it starts this\n",
+		"virtualghost: the launcher adds descriptors 3 to 7, sockets, credential files and a cage (bubblewrap) when it starts this\n",
 	);
 	const variables = Object.entries(qemu.env).map(([name, value]) => `${name}=${shellQuote(value)}`);
 	print(`${[...variables, ...argv.map(shellQuote)].join(" ")}\n`);

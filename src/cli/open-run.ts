@@ -6,7 +6,7 @@ import { type CageFinding, findCage } from "../host/cage.ts";
 import { forbidCoreDumps } from "../host/limits.ts";
 import { embeddedQemu, externalQemu, type FoundQemu } from "../host/qemu.ts";
 import { type CageFacts, whyNoCage } from "../plan/cage.ts";
-import type { HostFacts, ImagePaths } from "../plan/facts.ts";
+import type { DiskImage, HostFacts, ImagePaths } from "../plan/facts.ts";
 import { isPassthrough } from "../plan/gpu.ts";
 import type { KeptDisk } from "../plan/machine-plan.ts";
 import { decideNetwork, networkLabel, networkWarning } from "../plan/network.ts";
@@ -22,6 +22,7 @@ import { type Look, writeLook } from "../vm/look.ts";
 import type { Machine } from "../vm/machine.ts";
 import type { AssetName } from "../vm/manifest.ts";
 import { resolvePolicy } from "../vm/network.ts";
+import { type InPlace, OwnExecutable } from "../vm/own-executable.ts";
 import { livingNames } from "../vm/registry.ts";
 import { bootWarm, type WarmRequest } from "../vm/snapshot/warm.ts";
 import type { Context } from "./context.ts";
@@ -52,11 +53,12 @@ export interface OpenRun extends AsyncDisposable {
 	readonly request: WarmRequest;
 }
 
-/** Which embedded files a run needs: those that the configuration does not replace. */
-export function neededAssets(config: Config, embedded: Embedded): AssetName[] {
-	const names: AssetName[] = ["initramfs", "guest"];
+/** Which embedded files a run needs as files: those that neither the configuration replaces nor QEMU uses where they are. */
+export function neededAssets(config: Config, embedded: Embedded, own: OwnExecutable | null): AssetName[] {
+	const names: AssetName[] = ["initramfs"];
 	if (!config.vm.kernel) names.push("kernel");
-	if (!config.vm.rootfs) names.push("root");
+	if (!own) names.push("guest");
+	if (!own && !config.vm.rootfs) names.push("root");
 	if (usesBundle(config, embedded)) names.push("qemu");
 	return names;
 }
@@ -74,7 +76,16 @@ export function chooseQemu(config: Config, context: Context, host: HostFacts): F
 	return externalQemu(config.qemu.binary, host.arch);
 }
 
-export function imagePaths(config: Config, context: Context, look: Look | null): ImagePaths {
+/** The executable with the images in it; null, with a word to `note`, where they have to be extracted. */
+export function openExecutable({ embedded }: Context, note: (text: string) => void): OwnExecutable | null {
+	if (!embedded.manifest) return null;
+	const own = OwnExecutable.open(embedded.manifest);
+	if (!("why" in own)) return own;
+	note(`images: extracted to the cache (${own.why})`);
+	return null;
+}
+
+export function imagePaths(config: Config, context: Context, own: OwnExecutable | null, look: Look | null): ImagePaths {
 	const { manifest } = context.embedded;
 	if (!manifest) {
 		throw new Fault("This build carries no kernel and no system", {
@@ -83,11 +94,13 @@ export function imagePaths(config: Config, context: Context, look: Look | null):
 		});
 	}
 	const embedded = (name: AssetName) => assetPath(context.directories.cache, manifest, name);
+	const disk = (name: InPlace): DiskImage =>
+		own ? { kind: "executable", ...own.parts[name] } : { kind: "file", path: embedded(name) };
 	return {
 		kernel: config.vm.kernel ?? embedded("kernel"),
 		initramfs: embedded("initramfs"),
-		root: config.vm.rootfs ?? embedded("root"),
-		guest: embedded("guest"),
+		root: config.vm.rootfs === null ? disk("root") : { kind: "file", path: config.vm.rootfs },
+		guest: disk("guest"),
 		drivers: config.gpu.driverPack,
 		look: look?.path ?? null,
 	};
@@ -159,10 +172,12 @@ export async function prepareRun(
 	const logs = RunLogs.create(directories.state, instance.name, config.logs.keep, livingNames(directories.runtime));
 	instance.update({ logs: logs.folder });
 	logs.note(`virtualghost ${VERSION} (${COMMIT ?? "no commit"}) on ${host.platform} ${host.arch}`);
+	const own = openExecutable(context, (text) => report.detail(text));
+	if (own) scope.use(own);
 	await ensureAssets(
 		embedded,
 		directories.cache,
-		neededAssets(config, embedded),
+		neededAssets(config, embedded, own),
 		(name, done, total) => report.progress(`extracting ${name}`, done, total),
 		signal,
 	);
@@ -176,7 +191,8 @@ export async function prepareRun(
 		config,
 		host,
 		qemu,
-		images: imagePaths(config, context, look),
+		images: imagePaths(config, context, own, look),
+		executable: own,
 		instance,
 		credentials: makeCredentials(instance, { hint: isFirstStart(directories.state) }),
 		logs,

@@ -23,7 +23,15 @@ import { asLauncher, type CommandFlags, guestCommandLine } from "./guest-command
 import { headlessTest } from "./headless-test.ts";
 import { findHost } from "./host.ts";
 import { findLook } from "./look.ts";
-import { checkOwnImages, chooseQemu, imagePaths, type OpenRun, openRun, type RunWishes } from "./open-run.ts";
+import {
+	checkOwnImages,
+	chooseQemu,
+	imagePaths,
+	type OpenRun,
+	openExecutable,
+	openRun,
+	type RunWishes,
+} from "./open-run.ts";
 import { takeCard } from "./passthrough.ts";
 import { createReport, type Report } from "./report.ts";
 import { type Serving, serve } from "./serve.ts";
@@ -155,7 +163,8 @@ function checkCardFlags(config: Config, flags: RunFlags): void {
 /** Finds what cannot work before anything is extracted or started. */
 function checkBeforeWork(context: Context, config: Config, host: HostFacts, headless: boolean): void {
 	checkOwnImages(config);
-	decide(config, host, chooseQemu(config, context, host).facts, imagePaths(config, context, null), {
+	using own = openExecutable(context, () => {});
+	decide(config, host, chooseQemu(config, context, host).facts, imagePaths(config, context, own, null), {
 		headless,
 		instanceFolder: context.directories.runtime,
 		channels: inheritedChannels(),

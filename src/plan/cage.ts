@@ -1,6 +1,7 @@
 /** QEMU's cage: bubblewrap's arguments, so that a QEMU that a guest has taken over finds next to nothing. Pure. docs/decisions/cage.md */
 import { dirname } from "node:path";
-import type { QemuFacts } from "./facts.ts";
+import { executableByPath } from "./devices/disks.ts";
+import type { ImagePaths, QemuFacts } from "./facts.ts";
 import { hasControlCard, type MachinePlan } from "./machine-plan.ts";
 
 /** How this host's window system is reached. */
@@ -21,6 +22,8 @@ export interface CageFacts {
 
 /** What a caged process gets to see besides the system's libraries. */
 interface Sight {
+	/** Of the launcher's, where images are parts of it. */
+	readonly executable?: string;
 	readonly read: readonly string[];
 	readonly write: readonly string[];
 	/** Devices and sockets. */
@@ -66,23 +69,29 @@ export function whyNoCage({ gpu }: Pick<MachinePlan, "gpu">): string | null {
 	return gpu === "vfio" ? "a passed-through card needs more of the host than a cage gives" : null;
 }
 
-/** The whole command line: `argv`, in its cage. */
+/** The launcher's executable as a caged QEMU sees it: read-only, while a descriptor of the host's would let it change the file's mode. */
+const EXECUTABLE_INSIDE = "/executable";
+
+/** The whole command line: `argv`, in its cage. `executable` is the launcher's path where images are parts of it. */
 export function cagedQemu(
 	cage: CageFacts,
 	plan: MachinePlan,
 	qemu: Pick<QemuFacts, "folders">,
 	argv: readonly string[],
 	machineFolder: string,
+	executable: string | null,
 ): string[] {
 	const { display, images, snapshot } = plan;
 	const hasWindow = display === "gtk" || display === "sdl";
 	const usesGpu = plan.gpu === "virgl";
 	const door = cage.display;
 	const sockets = hasWindow ? [door.x11Socket, door.waylandSocket] : [];
-	const files = Object.values(images).filter((path): path is string => path !== null);
+	const files = imageFiles(images);
 	const snapshotFolder = snapshot === null ? [] : [dirname(snapshot.ramFile)];
 	const isMaking = snapshot?.role === "make";
-	return caged(cage, argv, {
+	const inside = executable === null ? argv : executableByPath(argv, EXECUTABLE_INSIDE);
+	return caged(cage, inside, {
+		...(executable === null ? {} : { executable }),
 		read: [
 			...qemu.folders,
 			...files,
@@ -101,6 +110,12 @@ export function cagedQemu(
 		network: needsNetwork(plan) || (hasWindow && door.needsNetwork),
 		ipc: hasWindow && door.x11Socket !== null,
 	});
+}
+
+/** Images that are files of their own. */
+function imageFiles({ kernel, initramfs, root, guest, drivers, look }: ImagePaths): string[] {
+	const disks = [root, guest].flatMap((place) => (place.kind === "file" ? [place.path] : []));
+	return [kernel, initramfs, ...disks, ...[drivers, look].filter((path) => path !== null)];
 }
 
 /** QEMU itself makes connections: as the last resort to the launcher, or for `--network host` without passt. */
@@ -138,6 +153,7 @@ function caged({ command }: CageFacts, argv: readonly string[], sight: Sight): s
 		...["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"],
 		...bind("--ro-bind-try", SYSTEM),
 		...bind("--ro-bind-try", sight.read),
+		...(sight.executable === undefined ? [] : ["--ro-bind", sight.executable, EXECUTABLE_INSIDE]),
 		...bind("--bind-try", sight.write),
 		...bind("--dev-bind-try", sight.devices),
 		// What holds all this together takes no files.

@@ -208,6 +208,8 @@ function guestCid(instanceFolder: string, taken: number): number {
 
 /** Behind the three channels. */
 const NETWORK_FD = 6;
+/** The launcher's own executable, behind that. Linux only. */
+export const EXECUTABLE_FD = 7;
 
 /** Three inherited sockets on descriptors 3, 4 and 5, in the order in which `vm/process.ts` opens them. */
 export function inheritedChannels(): MachinePlan["channels"] {

@@ -81,12 +81,17 @@ export interface BundleVersions {
 	readonly libstdcxx: string;
 }
 
-/** Files that the machine is made of, as absolute paths. */
+/** A disk: a file of its own, or a part (in bytes) of the launcher's executable, which QEMU inherits open. */
+export type DiskImage =
+	| { readonly kind: "file"; readonly path: string }
+	| { readonly kind: "executable"; readonly offset: number; readonly size: number };
+
+/** Files that the machine is made of; paths are absolute. */
 export interface ImagePaths {
 	readonly kernel: string;
 	readonly initramfs: string;
-	readonly root: string;
-	readonly guest: string;
+	readonly root: DiskImage;
+	readonly guest: DiskImage;
 	/** The driver pack, or null without one. */
 	readonly drivers: string | null;
 	/** The terminal's look, a tar archive; null for the image's own. */

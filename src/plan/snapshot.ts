@@ -3,6 +3,7 @@
 import { isAtLeast } from "./facts.ts";
 import type { Gpu, MachinePlan } from "./machine-plan.ts";
 import { networkWord } from "./network.ts";
+import { isUsualWindow } from "./window.ts";
 
 /** A machine is made into a snapshot once, and restored from it any number of times. */
 export interface SnapshotUse {
@@ -27,6 +28,11 @@ export function whyNoSnapshot(plan: MachinePlan, controlWish: string): string | 
 	return null;
 }
 
+/** Whether a machine that is restored has its terminal on the screen from the first moment. */
+export function isDrawn({ gpu, sessionLater, window }: MachinePlan): boolean {
+	return gpu === "software" && !sessionLater && isUsualWindow(window);
+}
+
 /** Everything that a machine's saved state depends on, as text: two machines with the same text can take each other's. */
 export function snapshotShape(plan: MachinePlan, outside: Readonly<Record<string, string>>): string {
 	const { qemuVersion, accelerator, cpu, vcpus, memoryMiB, gpu, images } = plan;
@@ -34,8 +40,20 @@ export function snapshotShape(plan: MachinePlan, outside: Readonly<Record<string
 	const keymap = gpu === "none" ? null : plan.window.keymap;
 	// With virgl the session comes after the restore in any case.
 	const sessionLater = plan.sessionLater && gpu === "software";
-	// The display is the host's side only, and whether the guest may step down is told to each machine anew.
+	// The display is the host's side only, and whether the guest may step down is told to each machine anew. What the images hold is in
+	// `outside`; where they lie (in the executable, in the cache) changes nothing for the guest.
 	const network = plan.network.kind === "none" ? "none" : networkWord(plan);
-	const own = { qemuVersion, accelerator, cpu, vcpus, memoryMiB, gpu, keymap, images, network, sessionLater };
+	const own = {
+		qemuVersion,
+		accelerator,
+		cpu,
+		vcpus,
+		memoryMiB,
+		gpu,
+		keymap,
+		look: images.look,
+		network,
+		sessionLater,
+	};
 	return JSON.stringify({ ...own, outside });
 }

@@ -21,6 +21,11 @@ export interface WindowPlan {
 	readonly keymap: string | null;
 }
 
+/** The window that a machine has which becomes a snapshot: what that has drawn is right as it is. */
+export function isUsualWindow({ width, height, state, scale }: WindowPlan): boolean {
+	return width === WIDTH && height === HEIGHT && state === "plain" && scale === 1;
+}
+
 /** `policy` is what the user should always see of it, such as "[offline]"; it may be empty. */
 export function windowTitle(name: string | undefined, policy: string): string {
 	return [name === undefined ? "VirtualGhost" : `VirtualGhost — ${name}`, policy].filter(Boolean).join(" ");

@@ -2,15 +2,9 @@
 import type { Duplex } from "node:stream";
 import ssh2, { type Client, type ClientChannel, type PseudoTtyOptions, type SFTPWrapper } from "ssh2";
 import { Fault, reason } from "../errors.ts";
-import {
-	CONTROL_LINE_BYTES_MAX,
-	CONTROL_SUBSYSTEM,
-	type ControlReply,
-	type ControlRequest,
-	controlReplySchema,
-} from "../wire/control.ts";
+import { CONTROL_LINE_BYTES_MAX, type ControlReply, type ControlRequest, controlReplySchema } from "../wire/control.ts";
 import { LineSplitter } from "../wire/lines.ts";
-import { GUEST_USER, PROTOCOL_VERSION } from "../wire/names.ts";
+import { CONTROL_SUBSYSTEM, GUEST_USER, PROTOCOL_VERSION } from "../wire/names.ts";
 
 const HANDSHAKE_TIMEOUT_MS = 30_000;
 const KEEPALIVE_MS = 15_000;

@@ -9,7 +9,6 @@ import { createHash, randomBytes } from "node:crypto";
 import {
 	closeSync,
 	createReadStream,
-	createWriteStream,
 	existsSync,
 	fsyncSync,
 	mkdirSync,
@@ -17,12 +16,9 @@ import {
 	readdirSync,
 	renameSync,
 	rmSync,
-	statfsSync,
 	statSync,
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { pipeline } from "node:stream/promises";
-import * as zlib from "node:zlib";
 import { Fault, reason } from "../errors.ts";
 import { identify, type ProcessId } from "../host/processes.ts";
 import { unpackBundle } from "./bundle.ts";
@@ -38,9 +34,6 @@ export interface Embedded {
 export type ExtractProgress = (name: AssetName, done: number, total: number) => void;
 
 const PROGRESS_INTERVAL_MS = 100;
-
-// Node has it since 22.15, Bun too; the types in use are older.
-const { createZstdDecompress } = zlib as unknown as { createZstdDecompress(): NodeJS.ReadWriteStream };
 
 export function assetsFolder(cache: string): string {
 	return join(cache, "assets");
@@ -96,7 +89,7 @@ function isComplete(path: string, manifest: Manifest, name: AssetName): boolean 
 	if (!stat) return false;
 	if (name === "qemu") return stat.isDirectory();
 	const entry = manifest.assets.find((asset) => asset.name === name);
-	if (stat.size === (entry?.unpackedBytes ?? entry?.bytes)) return true;
+	if (stat.size === entry?.bytes) return true;
 	rmSync(path, { force: true });
 	return false;
 }
@@ -109,67 +102,67 @@ async function extract(
 	progress: ExtractProgress,
 	signal: AbortSignal,
 ) {
-	const source = embedded.files[name];
 	const entry = manifest.assets.find((asset) => asset.name === name);
+	const source = embedded.files[name];
 	if (!source || !entry) throw new Fault(`This build carries no "${name}"`, { fix: "use a complete build" });
-	const temporary = temporaryName(path);
-	const unpacked = temporaryName(path);
-	const total = entry.unpackedBytes ?? entry.bytes;
-	const timer = setInterval(() => {
-		const growing = entry.unpackedBytes ? unpacked : temporary;
-		const written = statSync(growing, { throwIfNoEntry: false })?.size ?? 0;
-		progress(name, Math.min(written, total - 1), total);
-	}, PROGRESS_INTERVAL_MS);
+	const total = entry.bytes;
+	const tell = (done: number) => progress(name, Math.min(done, total - 1), total);
 	try {
-		await Bun.write(temporary, Bun.file(source));
-		signal.throwIfAborted();
-		if ((await sha256Of(temporary)) !== entry.sha256) {
-			throw new Fault(`The embedded "${name}" is damaged`, {
-				why: "its SHA-256 differs from the manifest's",
-				fix: "download or build virtualghost again",
-			});
-		}
-		if (name === "qemu") await unpackInto(temporary, path);
-		else if (entry.unpackedBytes) {
-			await pipeline(
-				createReadStream(temporary),
-				createZstdDecompress(),
-				createWriteStream(unpacked, { mode: 0o600 }),
-				{ signal },
-			);
-			moveIntoPlace(unpacked, path);
-		} else moveIntoPlace(temporary, path);
+		if (name === "qemu") await unpackInto(Bun.file(source), entry, path, tell, signal);
+		else await copyInto(Bun.file(source), entry, path, tell, signal);
 		progress(name, total, total);
 	} catch (error) {
 		throw signal.aborted ? signal.reason : extractionFault(name, dirname(path), error);
-	} finally {
-		clearInterval(timer);
-		for (const leftover of [temporary, unpacked]) rmSync(leftover, { force: true });
 	}
 }
 
-async function unpackInto(archive: string, path: string): Promise<void> {
+type Asset = Manifest["assets"][number];
+
+/** @throws Fault if the embedded file is not what the manifest says */
+function judge({ name, sha256 }: Asset, found: string): void {
+	if (found === sha256) return;
+	throw new Fault(`The embedded "${name}" is damaged`, {
+		why: "its SHA-256 differs from the manifest's",
+		fix: "download or build virtualghost again",
+	});
+}
+
+async function copyInto(source: Blob, asset: Asset, path: string, tell: (done: number) => void, signal: AbortSignal) {
+	const temporary = temporaryName(path);
+	const timer = setInterval(
+		() => tell(statSync(temporary, { throwIfNoEntry: false })?.size ?? 0),
+		PROGRESS_INTERVAL_MS,
+	);
+	try {
+		await Bun.write(temporary, source);
+		signal.throwIfAborted();
+		judge(asset, await sha256Of(temporary));
+		moveIntoPlace(temporary, path);
+	} finally {
+		clearInterval(timer);
+		rmSync(temporary, { force: true });
+	}
+}
+
+async function unpackInto(source: Blob, asset: Asset, path: string, tell: (done: number) => void, signal: AbortSignal) {
 	const folder = temporaryName(path);
 	try {
-		await unpackBundle(archive, folder);
+		const hash = createHash("sha256");
+		for await (const chunk of source.stream() as unknown as AsyncIterable<Uint8Array>) hash.update(chunk);
+		judge(asset, hash.digest("hex"));
+		await unpackBundle(source, folder, (done) => {
+			signal.throwIfAborted();
+			tell(done);
+		});
 		syncTree(folder);
 		renameSync(folder, path);
 	} catch (error) {
 		// Another first run was quicker: its folder is as good as ours.
 		if (existsSync(path)) return;
-		// Bun.Archive does not say why it could not write.
-		throw isFull(dirname(path)) ? Object.assign(new Error("no space left"), { code: "ENOSPC" }) : error;
+		throw error;
 	} finally {
 		rmSync(folder, { recursive: true, force: true });
 	}
-}
-
-/** Less than this free means that a write has failed for want of space. */
-const FULL_BELOW_BYTES = 16 * 1024 * 1024;
-
-function isFull(folder: string): boolean {
-	const { bavail, bsize } = statfsSync(folder);
-	return bavail * bsize < FULL_BELOW_BYTES;
 }
 
 function syncTree(folder: string): void {
@@ -193,7 +186,7 @@ function extractionFault(name: string, folder: string, error: unknown): Fault {
 	if (code === "ENOSPC" || code === "EDQUOT") {
 		return new Fault("The disk is full", {
 			why: `"${name}" could not be written to ${folder}`,
-			fix: "free some space (about 900 MB are needed), or set XDG_CACHE_HOME to another disk",
+			fix: "free some space (110 MB are needed on Linux, elsewhere up to 300), or set XDG_CACHE_HOME to another disk",
 			cause: error,
 		});
 	}

@@ -24,6 +24,8 @@ export interface BootRequest {
 	readonly host: HostFacts;
 	readonly qemu: FoundQemu;
 	readonly images: ImagePaths;
+	/** The launcher's own, open, where images are parts of it. */
+	readonly executable: { readonly fd: number; readonly path: string } | null;
 	readonly instance: Instance;
 	readonly credentials: RunCredentials;
 	readonly logs: RunLogs;
@@ -82,6 +84,7 @@ export async function boot(request: BootRequest): Promise<Machine> {
 			policy: request.policy,
 			cage: request.cage,
 			channels: channels.source,
+			executable: request.executable,
 			hungMs: request.config.timeouts.hungSeconds * 1000,
 		});
 		const failure = await firstSignOfLife(machine, silenceMs(plan, request.config), request.signal);

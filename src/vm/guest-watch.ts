@@ -1,6 +1,7 @@
 /** Follows what the guest says of itself (events port and serial console) as stages that can be waited for. */
 import type { Duplex } from "node:stream";
-import { decodeEvent, EVENT_LINE_BYTES_MAX, type GuestEvent } from "../wire/events.ts";
+import { decodeEvent } from "../wire/event-schema.ts";
+import { EVENT_LINE_BYTES_MAX, type GuestEvent } from "../wire/events.ts";
 import { LineSplitter } from "../wire/lines.ts";
 import { PROTOCOL_VERSION } from "../wire/names.ts";
 import type { LogFile } from "./logs.ts";

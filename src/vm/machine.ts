@@ -6,6 +6,7 @@ import type { PolicyText } from "../filter/policy.ts";
 import { isAnswered, openTransport } from "../network/transport.ts";
 import { qemuArgv } from "../plan/argv.ts";
 import { type CageFacts, cagedQemu, cagedVsockDaemon, whyNoCage } from "../plan/cage.ts";
+import { usesExecutable } from "../plan/devices/disks.ts";
 import type { QemuFacts } from "../plan/facts.ts";
 import type { EarlyFailure } from "../plan/fallback.ts";
 import type { MachinePlan } from "../plan/machine-plan.ts";
@@ -38,6 +39,8 @@ export interface MachineParts {
 	readonly policy: PolicyText | null;
 	/** Opens the three channels: descriptors on Unix, a listener for QEMU to connect to on Windows. */
 	readonly channels: ChannelSource;
+	/** The launcher's own executable, open, where images are parts of it. */
+	readonly executable: { readonly fd: number; readonly path: string } | null;
 	/** A guest that gives no sign of life for so long is ended; 0 for never. */
 	readonly hungMs: number;
 }
@@ -140,7 +143,7 @@ export class Machine implements AsyncDisposable {
 		const network = openNetwork(parts, scope);
 		const window = openWindowFile(parts, scope);
 		const env = window ? { ...parts.env, [WINDOW_FILE_VARIABLE]: window.path } : parts.env;
-		const handed = network ? [network.fd] : [];
+		const handed = inheritedFiles(parts, network);
 		const child = startChild({ ...parts, env }, argv, log, parts.channels.inherited, scope, handed);
 		network?.handedOver();
 		const streams = await parts.channels.streams(child);
@@ -287,7 +290,7 @@ export class Machine implements AsyncDisposable {
 /** What the window shows until there is a terminal in it, and when there is none any more. */
 function narrate(window: WindowFile, guest: GuestWatch, { gpu }: MachinePlan): void {
 	const unlessUp = (text: string) => () => {
-		if (!guest.has("terminal")) window.say(text);
+		if (!guest.has("terminal") && !window.showsGuest) window.say(text);
 	};
 	void guest.reached("kernel").then(unlessUp("booting"));
 	void guest.reached("agent").then(unlessUp("opening the terminal"));
@@ -308,16 +311,29 @@ function startChild(
 	log: LogFile,
 	sockets: number,
 	scope: AsyncDisposableStack,
-	fds: readonly number[] = [],
+	fds: readonly (number | "ignore")[] = [],
 ): Child {
 	const child = scope.use(Child.start({ argv, env: parts.env, log, sockets, fds }));
 	parts.instance.adopt(child.pid);
 	return child;
 }
 
-function inCage({ cage, plan, qemu, instance }: MachineParts, argv: readonly string[]): readonly string[] {
-	if (cage === null || whyNoCage(plan) !== null) return argv;
-	return cagedQemu(cage, plan, qemu, argv, instance.folder);
+function inCage(parts: MachineParts, argv: readonly string[]): readonly string[] {
+	const { cage, plan, qemu, instance, executable } = parts;
+	if (cage === null || !isCaged(parts)) return argv;
+	return cagedQemu(cage, plan, qemu, argv, instance.folder, usesExecutable(plan) ? (executable?.path ?? null) : null);
+}
+
+function isCaged({ cage, plan }: MachineParts): boolean {
+	return cage !== null && whyNoCage(plan) === null;
+}
+
+/** In the places that the plan has for them: NETWORK_FD, EXECUTABLE_FD. */
+function inheritedFiles(parts: MachineParts, network: StartedNetwork | null): (number | "ignore")[] {
+	const { plan, executable } = parts;
+	if (!usesExecutable(plan) || isCaged(parts)) return network ? [network.fd] : [];
+	if (executable === null) throw new Error("the plan has images in an executable that is not open");
+	return [network?.fd ?? "ignore", executable.fd];
 }
 
 /** Null where QEMU needs nobody for its network. */

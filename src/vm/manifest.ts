@@ -9,21 +9,24 @@ const packageVersion = z.object({
 });
 
 const asset = z.object({
-	/** File name in `dist/assets/<arch>/` and key of the embedded file. */
+	/** Key of the embedded file; `file` is its name in `dist/assets/<arch>/`. */
 	name: z.enum(["kernel", "initramfs", "root", "guest", "qemu", "pciids"]),
 	file: z.string(),
 	/** Size in bytes and SHA-256 of the file as embedded. */
 	bytes: z.number().int().positive(),
 	sha256: z.string().regex(/^[0-9a-f]{64}$/),
-	/** Size in bytes of the image inside, where the file is one image compressed with zstd. */
-	unpackedBytes: z.number().int().positive().optional(),
+	/** SHA-256 of some blocks of an image that is used in place (part-table.ts). */
+	sampleSha256: z
+		.string()
+		.regex(/^[0-9a-f]{64}$/)
+		.optional(),
 });
 
 export const manifestSchema = z.object({
 	schema: z.literal(1),
 	/** Guest architecture in Bun's words. */
 	arch: z.enum(["x64", "arm64"]),
-	builder: z.object({ virtualghost: z.string(), bun: z.string(), commit: z.string().nullable() }),
+	builder: z.object({ virtualghost: z.string(), bun: z.string(), commit: z.string().nullable(), fast: z.boolean() }),
 	distribution: z.object({ name: z.string(), version: z.string() }),
 	/** `modules`: SHA-256 of the guest layer's `modules.dep`, which tells the sets of modules of two builds apart. */
 	kernel: z.object({ version: z.string(), modules: z.string().regex(/^[0-9a-f]{64}$/) }),

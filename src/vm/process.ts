@@ -12,8 +12,8 @@ export interface ChildOptions {
 	readonly log: LogFile;
 	/** Number of sockets to hand over, on descriptors 3, 4, … */
 	readonly sockets?: number;
-	/** Descriptors of this process's that the child gets too, behind those sockets. They stay open here. */
-	readonly fds?: readonly number[];
+	/** Descriptors of this process's that the child gets too, behind those sockets. They stay open here; `ignore` leaves one out. */
+	readonly fds?: readonly (number | "ignore")[];
 }
 
 /** How long a process may take to follow SIGTERM before SIGKILL. */

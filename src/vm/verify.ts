@@ -2,9 +2,8 @@
 import { createHash } from "node:crypto";
 import { existsSync, lstatSync, readdirSync, readlinkSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import * as zlib from "node:zlib";
 import { Fault, reason } from "../errors.ts";
-import { assetPath, assetsFolder, type Embedded, sha256Of, temporaryName } from "./assets.ts";
+import { assetPath, type Embedded, sha256Of, temporaryName } from "./assets.ts";
 import { unpackBundle } from "./bundle.ts";
 import type { AssetName, Manifest } from "./manifest.ts";
 
@@ -18,9 +17,6 @@ export interface Finding {
 }
 
 type Asset = Manifest["assets"][number];
-
-// Node has it since 22.15, Bun too; the types in use are older.
-const { createZstdDecompress } = zlib as unknown as { createZstdDecompress(): NodeJS.ReadWriteStream };
 
 /** Names of files of a bundle that are told before the rest is only counted. */
 const NAMED_MAX = 5;
@@ -36,7 +32,7 @@ export async function* verifyAssets(embedded: Embedded, cache: string): AsyncGen
 		if (!existsSync(path)) yield { name: asset.name, where: "cache", verdict: "absent", why: null };
 		// With nothing sound to compare it with, nothing can be said of it.
 		else if (inside.verdict === "ok") {
-			yield await judge(asset.name, "cache", () => checkExtracted(embedded, asset, path, cache));
+			yield await judge(asset.name, "cache", () => checkExtracted(embedded, asset, path));
 		}
 	}
 }
@@ -50,47 +46,28 @@ async function judge(name: AssetName, where: Finding["where"], check: () => Prom
 	}
 }
 
-function open({ files }: Embedded, { name }: Asset): ReadableStream<Uint8Array> {
+function embeddedFile({ files }: Embedded, { name }: Asset): Blob {
 	const path = files[name];
 	if (path === undefined) throw new Fault("it is missing");
-	return Bun.file(path).stream();
+	return Bun.file(path);
 }
 
 async function checkInside(embedded: Embedded, asset: Asset): Promise<string | null> {
 	const hash = createHash("sha256");
-	for await (const chunk of open(embedded, asset)) hash.update(chunk);
+	for await (const chunk of embeddedFile(embedded, asset).stream()) hash.update(chunk);
 	return hash.digest("hex") === asset.sha256 ? null : "its SHA-256 differs from the manifest's";
 }
 
-async function checkExtracted(embedded: Embedded, asset: Asset, path: string, cache: string): Promise<string | null> {
-	if (asset.name === "qemu") return await checkBundle(embedded, asset, path, cache);
-	const due = asset.unpackedBytes === undefined ? asset.sha256 : await sha256Unpacked(open(embedded, asset));
-	return (await sha256Of(path)) === due ? null : `${path} is not what was extracted`;
-}
-
-/** Of the image inside. */
-async function sha256Unpacked(packed: ReadableStream<Uint8Array>): Promise<string> {
-	const unpacking = createZstdDecompress();
-	const feed = async () => {
-		for await (const chunk of packed) {
-			if (!unpacking.write(chunk)) await new Promise((resolve) => unpacking.once("drain", resolve));
-		}
-		unpacking.end();
-	};
-	const fed = feed();
-	const hash = createHash("sha256");
-	for await (const chunk of unpacking) hash.update(chunk as Buffer);
-	await fed;
-	return hash.digest("hex");
+async function checkExtracted(embedded: Embedded, asset: Asset, path: string): Promise<string | null> {
+	if (asset.name === "qemu") return await checkBundle(embedded, asset, path);
+	return (await sha256Of(path)) === asset.sha256 ? null : `${path} is not what was extracted`;
 }
 
 /** The bundle is a folder: it is unpacked once more beside the first, and the two are compared. */
-async function checkBundle(embedded: Embedded, asset: Asset, path: string, cache: string): Promise<string | null> {
-	const archive = temporaryName(join(assetsFolder(cache), asset.file));
+async function checkBundle(embedded: Embedded, asset: Asset, path: string): Promise<string | null> {
 	const folder = temporaryName(path);
 	try {
-		await Bun.write(archive, new Response(open(embedded, asset)));
-		await unpackBundle(archive, folder);
+		await unpackBundle(embeddedFile(embedded, asset), folder);
 		const [is, due] = await Promise.all([describeTree(path), describeTree(folder)]);
 		const names = new Set([...is.keys(), ...due.keys()]);
 		const differ = [...names].filter((name) => is.get(name) !== due.get(name)).sort();
@@ -98,7 +75,6 @@ async function checkBundle(embedded: Embedded, asset: Asset, path: string, cache
 		const rest = differ.length > NAMED_MAX ? `, and ${differ.length - NAMED_MAX} more` : "";
 		return `${path}: these files are not what was extracted: ${differ.slice(0, NAMED_MAX).join(", ")}${rest}`;
 	} finally {
-		rmSync(archive, { force: true });
 		rmSync(folder, { recursive: true, force: true });
 	}
 }

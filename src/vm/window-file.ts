@@ -14,6 +14,8 @@ const SAYABLE = /[^a-z. ]/g;
 const SAY_CHARS_MAX = 63;
 
 export class WindowFile implements Disposable {
+	/** Whether what is shown is the guest's picture. */
+	showsGuest = false;
 	#fd: number | null;
 	readonly #window: WindowPlan;
 
@@ -29,10 +31,12 @@ export class WindowFile implements Disposable {
 
 	/** Our picture, with what is going on under it. */
 	say(text: string): void {
+		this.showsGuest = false;
 		this.#write(["show picture", `say ${text.toLowerCase().replaceAll(SAYABLE, " ").slice(0, SAY_CHARS_MAX)}`]);
 	}
 
 	showGuest(): void {
+		this.showsGuest = true;
 		this.#write(["show guest"]);
 	}
 

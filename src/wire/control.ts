@@ -4,7 +4,6 @@
  */
 import { z } from "zod";
 
-export const CONTROL_SUBSYSTEM = "virtualghost";
 /** Longest accepted line in bytes, both directions. */
 export const CONTROL_LINE_BYTES_MAX = 16 * 1024;
 /** Smallest and largest screen in pixels, each way; the upper bound is virtio-gpu's. */

@@ -7,6 +7,9 @@
 /** Version of the event lines and of the control subsystem. Host and guest refuse to guess when theirs differ. */
 export const PROTOCOL_VERSION = 1;
 
+/** SSH subsystem for what SSH has no word for: see control.ts. */
+export const CONTROL_SUBSYSTEM = "virtualghost";
+
 /** AF_VSOCK port on which the guest agent's SSH server listens. */
 export const AGENT_VSOCK_PORT = 5222;
 
@@ -71,7 +74,7 @@ export const NETWORK_OPTION = "virtualghost.network";
 
 /** The guest's way to the world, known by its MAC too. Its addresses (`filter/link.ts`) are those of QEMU's user network. */
 export const NETWORK_CARD = {
-	/** The same in every machine: nobody else is on its link, and whoever sees it learns nothing. */
+	/** The same in every machine that boots; one that was restored takes another (agent/network-card.ts). */
 	mac: "52:54:00:76:68:01",
 	name: "net0",
 } as const;
@@ -126,6 +129,8 @@ export const GUEST_PATH = {
 	run: "/run/virtualghost",
 	/** There where the first prompt gives the hint of a first start. */
 	hint: "/run/virtualghost/hint",
+	/** The agent's process id, written when its unit has it: from here on it may start programs. */
+	agentPid: "/run/virtualghost/agent.pid",
 	/** Touched by the first prompt of the terminal's shell: from here on the terminal is up. */
 	terminalUp: "/run/virtualghost/session/terminal-up",
 	/** How a restored machine draws, in place of the kernel's command line: `virgl`, and `fallback` where it may step down. */

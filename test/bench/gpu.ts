@@ -3,16 +3,9 @@
  * time from a key to its pixels. A real X server (Xvfb, its frame buffer mapped), a real window; the ways one after the other in one
  * run: `bun test/bench/gpu.ts [KEYS]` (default 30 keys).
  */
-import { dlopen, FFIType, type Pointer, ptr } from "bun:ffi";
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { Sandbox, tool } from "../vm/harness.ts";
+import { Screen } from "./start/screen.ts";
 
-const [WIDTH, HEIGHT] = [1400, 900] as const;
-const BYTES_A_ROW = WIDTH * 4;
 /** Rows that are looked at: enough to see any line of text change, few enough to look 500 times a second. */
 const ROW_STEP = 7;
 const LOOK_MS = 2;
@@ -21,58 +14,16 @@ const KEY_TIMEOUT_MS = 5000;
 const QUIET_MS = 400;
 
 const keys = Number(process.argv[2] ?? 30);
-const folder = mkdtempSync(join(tmpdir(), "vg-bench-gpu-"));
-const xvfb = spawn(
-	"Xvfb",
-	[
-		"-displayfd",
-		"3",
-		"-screen",
-		"0",
-		`${WIDTH}x${HEIGHT}x24`,
-		"-fbdir",
-		folder,
-		"+extension",
-		"GLX",
-		"-nolisten",
-		"tcp",
-	],
-	{ stdio: ["ignore", "ignore", "ignore", "pipe"] },
-);
-const ready = xvfb.stdio[3];
-if (!ready || !("once" in ready)) throw new Error("no display descriptor");
-const [line] = (await once(ready, "data")) as [Buffer];
-const display = `:${line.toString().trim()}`;
-const env = { DISPLAY: display };
-
-/** The frame buffer as an XWD file that the X server keeps up to date. */
-const xwd = Bun.mmap(join(folder, "Xvfb_screen0"), { shared: true });
-const pixels = xwd.subarray(xwd.length - BYTES_A_ROW * HEIGHT);
+await using screen = await Screen.start();
+const { env } = screen;
 
 function look(): bigint {
+	const { width, height, pixels } = screen.frame;
 	let hash = 0n;
-	for (let row = 0; row < HEIGHT; row += ROW_STEP) {
-		hash = Bun.hash.wyhash(pixels.subarray(row * BYTES_A_ROW, (row + 1) * BYTES_A_ROW), hash);
+	for (let row = 0; row < height; row += ROW_STEP) {
+		hash = Bun.hash.wyhash(pixels.subarray(row * width, (row + 1) * width), hash);
 	}
 	return hash;
-}
-
-const { i32, u32, u64 } = FFIType;
-const x11 = dlopen("libX11.so.6", {
-	XOpenDisplay: { args: [FFIType.ptr], returns: FFIType.ptr },
-	XKeysymToKeycode: { args: [FFIType.ptr, u64], returns: u32 },
-	XFlush: { args: [FFIType.ptr], returns: i32 },
-}).symbols;
-const xtest = dlopen("libXtst.so.6", {
-	XTestFakeKeyEvent: { args: [FFIType.ptr, u32, i32, u64], returns: i32 },
-}).symbols;
-const connection = x11.XOpenDisplay(ptr(Buffer.from(`${display}\0`))) as Pointer;
-
-function press(char: string): void {
-	const code = x11.XKeysymToKeycode(connection, BigInt(char.charCodeAt(0)));
-	xtest.XTestFakeKeyEvent(connection, code, 1, 0n);
-	xtest.XTestFakeKeyEvent(connection, code, 0, 0n);
-	x11.XFlush(connection);
 }
 
 /** Frames a second over 10 s, as the X server's picture shows them. */
@@ -94,7 +45,7 @@ async function keyToPixel(): Promise<number> {
 	await quiet();
 	const before = look();
 	const from = performance.now();
-	press("a");
+	screen.press("a");
 	while (look() === before) {
 		if (performance.now() - from > KEY_TIMEOUT_MS) throw new Error("a key changed nothing");
 		await Bun.sleep(1);
@@ -143,9 +94,4 @@ async function measure(gpu: "virgl" | "software"): Promise<void> {
 	);
 }
 
-try {
-	for (const gpu of ["software", "virgl", "software", "virgl"] as const) await measure(gpu);
-} finally {
-	xvfb.kill();
-	rmSync(folder, { recursive: true, force: true });
-}
+for (const gpu of ["software", "virgl", "software", "virgl"] as const) await measure(gpu);

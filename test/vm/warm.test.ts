@@ -2,13 +2,18 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import {
 	appendFileSync,
+	closeSync,
 	existsSync,
 	mkdirSync,
+	openSync,
 	readdirSync,
 	readFileSync,
+	readSync,
 	rmSync,
+	symlinkSync,
 	truncateSync,
 	writeFileSync,
+	writeSync,
 } from "node:fs";
 import net from "node:net";
 import { join } from "node:path";
@@ -107,7 +112,7 @@ test(
 			names.map(async (name) => {
 				const cookie = await firstCookie(name);
 				const script =
-					"head -c 32 /dev/urandom | od -An -tx1 -v; cat /etc/machine-id; hostname; cat /etc/ssh/none 2>&1; date +%s.%N";
+					"head -c 32 /dev/urandom | od -An -tx1 -v; cat /etc/machine-id; hostname; cat /sys/class/net/net0/address; date +%s.%N";
 				const from = Date.now();
 				const { stdout } = await vg(["exec", name, "--", "sh", "-c", script]);
 				const lines = stdout.trim().split("\n");
@@ -123,16 +128,18 @@ test(
 					random: lines.slice(0, 2).join(""),
 					machineId: lines[2],
 					hostname: lines[3],
+					mac: lines[4],
 					keys: keys.join(),
 				};
 			}),
 		);
 		const [a, b] = facts;
-		for (const key of ["cookie", "random", "machineId", "hostname", "keys"] as const) {
+		for (const key of ["cookie", "random", "machineId", "hostname", "mac", "keys"] as const) {
 			expect([key, a?.[key]]).not.toEqual([key, b?.[key]]);
 		}
 		expect([a?.hostname, b?.hostname]).toEqual(names);
 		expect(a?.machineId).toMatch(/^[0-9a-f]{32}$/);
+		expect(a?.mac).toMatch(/^52:54:00:(?!76:6[78]:01)/);
 		// What one writes the other does not see, and the snapshot neither.
 		await vg(["exec", "twin-a", "--", "sh", "-c", "echo mine > /tmp/mine"]);
 		expect((await vg(["exec", "twin-b", "--", "cat", "/tmp/mine"])).code).toBe(1);
@@ -150,6 +157,14 @@ describe("a snapshot that is not sound: one warning, it is gone, the machine com
 		// Hashes hold, so that QEMU itself has to refuse it.
 		["devices of another machine", (folder) => replaceState(folder, Buffer.from("QEVM garbage"))],
 		["memory cut short", (folder) => truncateSync(join(folder, "ram"), 1 << 20)],
+		["one bit of the memory flipped", flipBit],
+		["empty files", empty],
+		["of another version", (folder) => changeManifest(folder, (manifest) => ({ ...manifest, format: 2 }))],
+		[
+			"of a machine with other memory",
+			(folder) => changeManifest(folder, ({ key: _own, ...rest }) => ({ ...rest, key: "other" })),
+		],
+		["unreadable", (folder) => makeUnreadable(join(folder, "ram"))],
 	];
 	test.each(damages)(
 		"%s",
@@ -176,12 +191,37 @@ async function soundSnapshot(): Promise<void> {
 	expect(copied.code).toBe(0);
 }
 
-function replaceState(folder: string, state: Buffer): void {
+function changeManifest(folder: string, change: (manifest: Record<string, unknown>) => object): void {
 	const path = join(folder, "manifest.json");
-	const manifest = JSON.parse(readFileSync(path, "utf8")) as Record<string, unknown>;
+	writeFileSync(path, JSON.stringify(change(JSON.parse(readFileSync(path, "utf8")))));
+}
+
+function replaceState(folder: string, state: Buffer): void {
 	writeFileSync(join(folder, "state"), state);
-	manifest.stateSha256 = new Bun.CryptoHasher("sha256").update(state).digest("hex");
-	writeFileSync(path, JSON.stringify(manifest));
+	const stateSha256 = new Bun.CryptoHasher("sha256").update(state).digest("hex");
+	changeManifest(folder, (manifest) => ({ ...manifest, stateSha256 }));
+}
+
+function empty(folder: string): void {
+	for (const name of ["ram", "state", "manifest.json"]) writeFileSync(join(folder, name), "");
+}
+
+/** In a part of the memory that is not zero. */
+function flipBit(folder: string): void {
+	const { chunks } = JSON.parse(readFileSync(join(folder, "manifest.json"), "utf8")) as { chunks: [number, string][] };
+	const [index = 0] = chunks[Math.floor(chunks.length / 2)] ?? [];
+	const at = index * 1024 * 1024 + 4321;
+	const ram = openSync(join(folder, "ram"), "r+");
+	const byte = Buffer.alloc(1);
+	readSync(ram, byte, 0, 1, at);
+	writeSync(ram, Buffer.from([(byte[0] ?? 0) ^ 1]), 0, 1, at);
+	closeSync(ram);
+}
+
+/** For root too, whom no mode keeps out: a link that leads nowhere. */
+function makeUnreadable(path: string): void {
+	rmSync(path);
+	symlinkSync("/nonexistent/ram", path);
 }
 
 test(
@@ -218,6 +258,9 @@ test(
 				expect(making.code).toBe(1);
 				expect(snapshots()).toEqual([]);
 				expect([sandbox.processes(), sandbox.instances()]).toEqual([[], []]);
+				const run = await sandbox.run(["run", ...FLAGS, "--", "echo", "up"]);
+				expect([run.code, run.stdout]).toEqual([0, "up\n"]);
+				expect([sandbox.processes(), sandbox.instances()]).toEqual([[], []]);
 			} finally {
 				await tool(["umount", "-l", place]);
 			}
@@ -225,7 +268,7 @@ test(
 			await tool(["umount", "-l", disk]);
 		}
 	},
-	BOOT_TIMEOUT_MS,
+	2 * BOOT_TIMEOUT_MS,
 );
 
 test(

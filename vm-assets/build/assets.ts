@@ -14,7 +14,6 @@ import { type Manifest, manifestSchema } from "../../src/vm/manifest.ts";
 import { agentStep } from "./agent.ts";
 import { type Step, step } from "./cache.ts";
 import { type Context, requireLinux } from "./context.ts";
-import { packedImage } from "./erofs.ts";
 import { GUEST, guestStep } from "./guest.ts";
 import { INITRAMFS, initramfsStep } from "./initramfs.ts";
 import { KERNEL, kernelStep, kernelTreeStep } from "./kernel.ts";
@@ -49,8 +48,8 @@ export async function buildAssets(context: Context): Promise<Manifest> {
 	const files: AssetFiles = {
 		kernel: join(kernel.dir, KERNEL.image),
 		initramfs: join(initramfs.dir, INITRAMFS),
-		root: packedImage(join(root.dir, ROOT.image)).archive,
-		guest: packedImage(join(guest.dir, GUEST)).archive,
+		root: join(root.dir, ROOT.image),
+		guest: join(guest.dir, GUEST),
 		qemu: join(qemu.dir, QEMU.archive),
 		pciids: join(pciIds.dir, PCI_IDS.archive),
 	};
@@ -62,7 +61,7 @@ export async function buildAssets(context: Context): Promise<Manifest> {
 			...["vm-assets/build/manifest.ts", "vm-assets/build/licenses.ts", "src/vm/manifest.ts"],
 			...["package.json", "bun.lock"],
 		],
-		parameters: { bun: Bun.version, commit: commitOf(context.repo) },
+		parameters: { bun: Bun.version, commit: commitOf(context.repo), fast: context.fast },
 		uses: [kernel, initramfs, root, guest, qemu, pciIds],
 		make: async ({ dir }) => {
 			const made = await makeManifest(context, files, steps, commitOf(context.repo));

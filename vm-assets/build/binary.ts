@@ -1,11 +1,22 @@
 /** The launcher: one executable with the assets inside, for any target, from npm's copies of Bun. */
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+	appendFileSync,
+	existsSync,
+	mkdirSync,
+	readFileSync,
+	renameSync,
+	rmSync,
+	statSync,
+	writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { helpTexts } from "../../src/cli/help-texts.ts";
 import { Fault } from "../../src/errors.ts";
 import type { Manifest } from "../../src/vm/manifest.ts";
+import { IN_PLACE } from "../../src/vm/own-executable.ts";
+import { encodeTable, type Part } from "../../src/vm/part-table.ts";
 import { BUNDLE_FLAGS, bundleHash } from "./agent.ts";
-import { commitOf } from "./assets.ts";
+import { assetsFolder, commitOf } from "./assets.ts";
 import type { Context } from "./context.ts";
 import { hashPaths, hashValue } from "./hash.ts";
 import { say, task } from "./progress.ts";
@@ -43,7 +54,7 @@ export async function buildBinary(context: Context, target: Target, manifest: Ma
 		commit,
 		Bun.version,
 		await bundleHash(join(context.repo, MAIN)),
-		hashPaths(context.repo, ["vm-assets/build/binary.ts", "vm-assets/build/targets.ts"]),
+		hashPaths(context.repo, ["vm-assets/build/binary.ts", "vm-assets/build/targets.ts", "src/vm/part-table.ts"]),
 	]);
 	const keyFile = join(context.repo, "dist/gen", `${name}.key`);
 	if (existsSync(output) && existsSync(keyFile) && readFileSync(keyFile, "utf8") === key) {
@@ -57,12 +68,14 @@ export async function buildBinary(context: Context, target: Target, manifest: Ma
 	if (embedded !== null)
 		writeFileSync(join(context.repo, "dist/gen", manifestName(embedded)), JSON.stringify(embedded));
 	await task(`${name} for ${target}`, () =>
-		compile(context, { entry, target, runtime: runtimePath(runtime), commit, output }),
+		compile(context, { entry, target, runtime: runtimePath(runtime), commit, embedded, output }),
 	);
 	writeFileSync(keyFile, key);
 	say(`  ${name}: ${(statSync(output).size / 1e6).toFixed(0)} MB`);
 	return output;
 }
+
+const HEAD_BYTES = 4096;
 
 interface Compilation {
 	readonly entry: string;
@@ -70,11 +83,15 @@ interface Compilation {
 	/** Bun's executable to put the code into. */
 	readonly runtime: string;
 	readonly commit: string | null;
+	readonly embedded: Manifest | null;
 	readonly output: string;
 }
 
 /** The compiler names the code inside after the output file, so it gets its final name, in a folder of its own. */
-async function compile(context: Context, { entry, target, runtime, commit, output }: Compilation): Promise<void> {
+async function compile(
+	context: Context,
+	{ entry, target, runtime, commit, embedded, output }: Compilation,
+): Promise<void> {
 	const folder = join(context.repo, "dist", `.tmp-${process.pid}`);
 	mkdirSync(folder, { recursive: true });
 	try {
@@ -91,6 +108,7 @@ async function compile(context: Context, { entry, target, runtime, commit, outpu
 		];
 		await run(argv, { log: join(context.cache, "logs", "binary.log"), cwd: context.repo });
 		if (!existsSync(temporary)) throw new Fault("bun build ended well but left no executable");
+		if (embedded !== null && target === "linux-x64") appendTable(context, temporary, embedded);
 		renameSync(temporary, output);
 	} finally {
 		rmSync(folder, { recursive: true, force: true });
@@ -103,6 +121,38 @@ function withoutQemu(manifest: Manifest, qemu: boolean): Manifest {
 	say("  no QEMU inside: the launcher will use the one installed on the system");
 	const assets = manifest.assets.filter((asset) => asset.name !== "qemu");
 	return { ...manifest, qemu: null, assets, packages: { ...manifest.packages, qemu: [] } };
+}
+
+/** Finds the images in the finished executable and writes down where they lie (src/vm/part-table.ts). */
+function appendTable(context: Context, executable: string, manifest: Manifest): void {
+	const content = readFileSync(executable);
+	const parts: Record<string, Part> = {};
+	for (const name of IN_PLACE) {
+		const asset = manifest.assets.find((each) => each.name === name);
+		if (asset === undefined) continue;
+		const found = findFile(content, join(assetsFolder(context), asset.file));
+		const there = content.subarray(found.offset, found.offset + found.size);
+		if (new Bun.CryptoHasher("sha256").update(there).digest("hex") !== asset.sha256) {
+			throw new Fault(`"${name}" in the executable is not what the manifest says`, {
+				fix: "make the assets anew: bun build.ts --refresh",
+			});
+		}
+		parts[name] = found;
+	}
+	appendFileSync(executable, encodeTable(parts));
+}
+
+/** By the file's first bytes: an EROFS image has its superblock there. */
+function findFile(content: Buffer, path: string): Part {
+	const file = readFileSync(path);
+	const head = file.subarray(0, HEAD_BYTES);
+	for (let offset = content.indexOf(head); offset >= 0; offset = content.indexOf(head, offset + 1)) {
+		if (content.subarray(offset, offset + file.length).equals(file)) return { offset, size: file.length };
+	}
+	throw new Fault(`the executable does not hold ${path} in one piece`, {
+		why: "`bun build --compile` has changed how it embeds files",
+		fix: "see docs/decisions/zero-copy.md",
+	});
 }
 
 function manifestName(manifest: Manifest): string {

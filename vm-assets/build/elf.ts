@@ -26,7 +26,7 @@ interface Segment {
 export function readDynamic(file: Uint8Array): Dynamic | null {
 	const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
 	if (file.length < 64 || view.getUint32(0, true) !== ELF_MAGIC || file[4] !== CLASS_64) return null;
-	const segments = readSegments(view);
+	const segments = readSegments(file);
 	const dynamic = segments.find((segment) => segment.type === PT_DYNAMIC);
 	if (dynamic === undefined) return null;
 	const entries: [tag: number, value: number][] = [];
@@ -50,7 +50,9 @@ export function readDynamic(file: Uint8Array): Dynamic | null {
 	};
 }
 
-function readSegments(view: DataView): Segment[] {
+/** Of a 64-bit little-endian ELF file. */
+function readSegments(file: Uint8Array): Segment[] {
+	const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
 	const start = Number(view.getBigUint64(32, true));
 	const count = view.getUint16(56, true);
 	return Array.from({ length: count }, (_, index) => {

@@ -58,6 +58,11 @@ function fillLayer(context: Context, { kernel, musl, agent }: GuestParts, layer:
 	const modules = join(KERNEL.modules, "lib/modules");
 	cpSync(join(kernel.dir, modules), join(layer, "usr/lib/modules"), { recursive: true, verbatimSymlinks: true });
 
+	const version = readFileSync(join(kernel.dir, KERNEL.version), "utf8");
+	const names = readFileSync(join(kernel.dir, modules, version, "modules.devname"), "utf8");
+	mkdirSync(join(layer, "usr/lib/tmpfiles.d"), { recursive: true });
+	writeFileSync(join(layer, "usr/lib/tmpfiles.d/virtualghost-nodes.conf"), staticNodes(names));
+
 	const folder = join(layer, GUEST_PATH.agent);
 	mkdirSync(folder, { recursive: true });
 	copyFileSync(join(agent.dir, AGENT), join(folder, AGENT));
@@ -78,6 +83,21 @@ function fillLayer(context: Context, { kernel, musl, agent }: GuestParts, layer:
 		link(path, target);
 	}
 	setModes(layer, layer);
+}
+
+/**
+ * tmpfiles.d(5) lines for the device nodes whose opening loads a module, as `kmod static-nodes` writes them in each boot of other systems.
+ * `names`: depmod's modules.devname, "module node c10:200" a line.
+ */
+export function staticNodes(names: string): string {
+	const lines: string[] = [];
+	for (const line of parseList(names)) {
+		const [, , node = "", type = "", device = ""] = /^(\S+) (\S+) ([bc])(\d+:\d+)$/.exec(line) ?? [];
+		if (node === "") throw new Error(`modules.devname: ${line}`);
+		if (node.includes("/")) lines.push(`d /dev/${dirname(node)} 0755 - - -`);
+		lines.push(`${type}! /dev/${node} 0600 - - - ${device}`);
+	}
+	return `${lines.join("\n")}\n`;
 }
 
 /** Whatever modes a checkout has: folders and programs 0755, other files 0644. */

@@ -12,15 +12,36 @@ const INIT = "vm-assets/initramfs/init";
 
 /**
  * In the order of loading; what they depend on is added. EROFS asks for crc32c by what it does, not by a module's name, so
- * depmod does not know. vsock is here so that the agent can listen at once.
+ * depmod does not know. vsock is here so that the agent can listen at once, pvpanic so that a panic is told from the first moment on.
  */
-const MODULES = ["virtio_blk", "crc32c_generic", "erofs", "overlay", "vmw_vsock_virtio_transport"];
+const MODULES = ["virtio_blk", "crc32c_generic", "erofs", "overlay", "vmw_vsock_virtio_transport", "pvpanic_pci"];
+
+/** Loaded from the system's own folder where the machine has a screen (`init`). */
+const SCREEN_MODULES = ["virtio_gpu", "virtio_input", "evdev"];
+/** `insmod` does not read the kernel's command line, which says the same (src/plan/devices/boot.ts). */
+const PARAMETERS: Readonly<Record<string, string>> = { drm_kms_helper: " fbdev_emulation=0" };
 
 /** Loaded only in a machine with a network card (`init`). */
 const CARD_MODULES = ["virtio_net"];
 
 /** The busybox programs that `init` calls. */
-const APPLETS = ["sh", "cat", "insmod", "ip", "mkdir", "mount", "poweroff", "rm", "sleep", "switch_root", "tar"];
+const APPLETS = [
+	"sh",
+	"cat",
+	"chmod",
+	"chown",
+	"chroot",
+	"insmod",
+	"ip",
+	"mkdir",
+	"mount",
+	"mknod",
+	"poweroff",
+	"rm",
+	"sleep",
+	"setsid",
+	"tar",
+];
 
 export const INITRAMFS = "initramfs";
 
@@ -64,6 +85,9 @@ async function makeInitramfs(context: Context, tools: Step, kernel: Step, { dir,
 		copyFileSync(join(modules, path), join(root, "modules", `${moduleName(path)}.ko`));
 	for (const [name, paths] of Object.entries({ order, cards: later }))
 		writeFileSync(join(root, "modules", name), paths.map((path) => `${moduleName(path)}\n`).join(""));
+	const onScreen = loadOrder(dep, SCREEN_MODULES).filter((path) => !order.includes(path));
+	const screen = onScreen.map((path) => `${path}${PARAMETERS[moduleName(path)] ?? ""}\n`);
+	writeFileSync(join(root, "modules/screen"), screen.join(""));
 	// Sorted names, one time and one owner: equal content gives equal bytes.
 	const pack =
 		'cd /mnt/out/root && find . -exec touch -h -d "@$1" {} + && find . -print0 | LC_ALL=C sort -z |' +

@@ -1,11 +1,12 @@
 /** `manifest.json`: what the assets are and what they were made of (src/vm/manifest.ts). */
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import packageJson from "../../package.json" with { type: "json" };
 import { type AssetName, type Manifest, manifestSchema } from "../../src/vm/manifest.ts";
+import { IN_PLACE } from "../../src/vm/own-executable.ts";
+import { readSamples } from "../../src/vm/part-table.ts";
 import type { Step } from "./cache.ts";
 import type { Context } from "./context.ts";
-import { packedImage } from "./erofs.ts";
 import { hashFile } from "./hash.ts";
 import { KERNEL } from "./kernel.ts";
 import { npmPackages, takenFrom, withLicenses } from "./licenses.ts";
@@ -43,12 +44,12 @@ export async function makeManifest(
 		file: basename(path),
 		bytes: statSync(path).size,
 		sha256: await hashFile(path),
-		...unpackedBytes(path),
+		...(IN_PLACE.some((image) => image === name) ? { sampleSha256: sampleHash(readFileSync(path)) } : {}),
 	}));
 	return manifestSchema.parse({
 		schema: 1,
 		arch: context.arch,
-		builder: { virtualghost: packageJson.version, bun: Bun.version, commit },
+		builder: { virtualghost: packageJson.version, bun: Bun.version, commit, fast: context.fast },
 		distribution: root.distribution,
 		kernel: await describeKernel(steps.kernel),
 		terminal: root.terminal,
@@ -77,10 +78,9 @@ export async function describeKernel(kernel: Step): Promise<Manifest["kernel"]> 
 	return { version, modules: await hashFile(join(kernel.dir, KERNEL.modules, "lib/modules", version, "modules.dep")) };
 }
 
-/** Of a packed image; other assets are used as they are, or are no single file. */
-function unpackedBytes(path: string): { unpackedBytes?: number } {
-	const { bytes } = packedImage(path.replace(/\.zst$/, ""));
-	return existsSync(bytes) ? { unpackedBytes: Number(readFileSync(bytes, "utf8")) } : {};
+function sampleHash(image: Buffer): string {
+	const sample = readSamples(image.length, (into, offset) => image.copy(into, 0, offset));
+	return new Bun.CryptoHasher("sha256").update(sample).digest("hex");
 }
 
 function readJson(path: string): unknown {

@@ -37,8 +37,12 @@ export interface Library {
 	readonly folder: LibraryFolder;
 }
 
-/** Follows DT_NEEDED from `roots` (files of the tree) and gives every library to bundle. */
-export function findLibraries(folders: readonly string[], roots: readonly string[]): Library[] {
+/** Follows DT_NEEDED from `roots` (files of the tree) and gives every library to bundle. A stub needs nothing. */
+export function findLibraries(
+	folders: readonly string[],
+	roots: readonly string[],
+	stubs: readonly string[] = [],
+): Library[] {
 	const found = new Map<string, Library>();
 	const locate = (name: string) => folders.map((folder) => join(folder, name)).find((path) => existsSync(path));
 	const add = (name: string, asked: string) => {
@@ -47,7 +51,7 @@ export function findLibraries(folders: readonly string[], roots: readonly string
 		if (path === undefined)
 			throw new Fault(`the packages of the QEMU bundle have no ${name}`, { why: `${asked} needs it.` });
 		found.set(name, { name, path, folder: folderOf(name) });
-		follow(path);
+		if (!stubs.includes(name)) follow(path);
 	};
 	const follow = (path: string) => {
 		for (const needed of readDynamic(readFileSync(path))?.needed ?? []) add(needed, path);

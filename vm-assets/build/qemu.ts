@@ -7,9 +7,9 @@ import {
 	cpSync,
 	existsSync,
 	mkdirSync,
-	readdirSync,
 	readFileSync,
 	realpathSync,
+	rmSync,
 	statSync,
 	writeFileSync,
 } from "node:fs";
@@ -20,7 +20,8 @@ import { type Step, step, type Work } from "./cache.ts";
 import { type Context, debianArch, SOURCE_EPOCH } from "./context.ts";
 import { makeTree, parseList, TREE_RECIPE } from "./debian.ts";
 import { copyDebRecords, KEEP_DEBS, listDebFiles, type Package } from "./packages.ts";
-import { findLibraries } from "./qemu-libraries.ts";
+import { findLibraries, type Library } from "./qemu-libraries.ts";
+import { makeStub } from "./stub-library.ts";
 import { toolsTree } from "./tools.ts";
 import { inTree } from "./tree.ts";
 
@@ -41,6 +42,8 @@ const contents = z.object({
 	modules: z.array(z.string()),
 	/** Under usr/share of the tree; folders are taken whole. */
 	firmware: z.array(z.string()),
+	/** Libraries that QEMU or its windows are linked with and never call: vm-assets/README.md, "The QEMU bundle". */
+	stubs: z.array(z.string()),
 });
 
 export async function qemuStep(context: Context, tools: Step): Promise<Step> {
@@ -68,7 +71,10 @@ export async function qemuStep(context: Context, tools: Step): Promise<Step> {
 	return step(context, {
 		name: "qemu",
 		title: "QEMU bundle",
-		recipe: [RECIPE, "vm-assets/build/qemu.ts", "vm-assets/build/qemu-libraries.ts", "vm-assets/build/elf.ts"],
+		recipe: [
+			...[RECIPE, "vm-assets/build/qemu.ts", "vm-assets/build/qemu-libraries.ts", "vm-assets/build/elf.ts"],
+			"vm-assets/build/stub-library.ts",
+		],
 		parameters: { fast: context.fast },
 		uses: [tools, tree],
 		make: (work) => makeBundle(context, tools, tree, work),
@@ -78,8 +84,20 @@ export async function qemuStep(context: Context, tools: Step): Promise<Step> {
 async function makeBundle(context: Context, tools: Step, tree: Step, work: Work): Promise<void> {
 	const from = join(tree.dir, "tree");
 	const bundle = join(work.dir, "bundle");
-	const sources = collect(context, from, bundle);
-	await emptyIcuData(context, tools, work);
+	const { sources, users, stubs } = collect(context, from, bundle);
+	for (const { name, path, folder } of stubs) {
+		const spec = {
+			tools: toolsTree(tools),
+			tree: from,
+			library: path,
+			users,
+			soname: name,
+			work: join(work.dir, "stub"),
+		};
+		await makeStub(spec, work.log);
+		copyFileSync(join(spec.work, name), join(bundle, folder, name));
+		rmSync(spec.work, { recursive: true });
+	}
 	await compileWindowLibrary(context, tools, work);
 	copyFileSync(join(context.repo, RECIPE, "launch.json"), join(bundle, "launch.json"));
 	const packages = usedPackages(tree.dir, sources);
@@ -99,8 +117,16 @@ async function makeBundle(context: Context, tools: Step, tree: Step, work: Work)
 	writeFileSync(join(work.dir, QEMU.info), JSON.stringify(info, null, "\t"));
 }
 
-/** Copies the chosen files into `bundle`; gives their paths in the tree. */
-function collect(context: Context, tree: string, bundle: string): string[] {
+interface Collected {
+	/** Paths in the tree of all that was copied. */
+	readonly sources: readonly string[];
+	/** Programs and libraries that stay as they are, and libraries to be replaced, as paths relative to the tree. */
+	readonly users: readonly string[];
+	readonly stubs: readonly Library[];
+}
+
+/** Copies the chosen files into `bundle`. */
+function collect(context: Context, tree: string, bundle: string): Collected {
 	const chosen = contents.parse(JSON.parse(readFileSync(join(context.repo, RECIPE, "bundle.json"), "utf8")));
 	const sources: string[] = [];
 	const copy = (source: string, target: string, mode: number) => {
@@ -118,23 +144,16 @@ function collect(context: Context, tree: string, bundle: string): string[] {
 		...chosen.programs.map((path) => join(tree, "usr", path)),
 		...chosen.modules.map((name) => join(tree, MULTIARCH, "qemu", name)),
 	];
-	for (const library of findLibraries(folders, roots)) copy(library.path, `${library.folder}/${library.name}`, 0);
-	return sources.map((path) => path.slice(tree.length));
-}
-
-/** Puts our empty library in the place of ICU's data (vm-assets/qemu/icudata-stub.c says why). */
-async function emptyIcuData(context: Context, tools: Step, { dir, log }: Work): Promise<void> {
-	const folder = join(dir, "bundle/lib");
-	const name = readdirSync(folder).find((each) => each.startsWith("libicudata.so."));
-	if (name === undefined) return;
-	const entry = `icudt${name.slice("libicudata.so.".length)}_dat`;
-	const flags = ["-shared", "-nostdlib", "-s", "-O2", `-Wl,-soname,${name}`, "-Wl,--build-id=none", `-DENTRY=${entry}`];
-	const argv = ["gcc", ...flags, "-o", `/mnt/lib/${name}`, "/mnt/recipe/icudata-stub.c"];
-	const mounts = [
-		{ from: folder, as: "lib" },
-		{ from: join(context.repo, RECIPE), as: "recipe" },
-	];
-	await inTree({ tree: toolsTree(tools), argv, mounts }, { log });
+	const libraries = findLibraries(folders, roots, chosen.stubs);
+	for (const library of libraries) copy(library.path, `${library.folder}/${library.name}`, 0);
+	const users = [...roots, ...libraries.filter(({ name }) => !chosen.stubs.includes(name)).map(({ path }) => path)];
+	const relative = (path: string) => realpathSync(path).slice(tree.length + 1);
+	const stubs = chosen.stubs.map((name) => {
+		const library = libraries.find((each) => each.name === name);
+		if (library === undefined) throw new Fault(`the QEMU bundle has no ${name} to be replaced by a stub`);
+		return { ...library, path: relative(library.path) };
+	});
+	return { sources: sources.map((path) => path.slice(tree.length)), users: users.map(relative), stubs };
 }
 
 /** The library that makes QEMU's window ours (vm-assets/qemu/window; src/host/qemu.ts puts it in front of the others). */
@@ -193,7 +212,8 @@ async function pack(context: Context, tools: Step, { dir, log }: Work): Promise<
 		"cd /mnt/out/bundle && chmod -R u=rwX,go=rX . && chmod 0755 bin/* glibc/ld-linux-* &&" +
 		' tar --create --format=ustar --sort=name --mtime="@$1" --owner=0 --group=0 --numeric-owner --hard-dereference . |' +
 		" zstd --quiet $2 -o /mnt/out/qemu.tar.zst";
-	const level = context.fast ? "-3 -T2" : "-19 --long=27 -T1";
+	// With a larger window (`--ultra -22 --long=27`) it is 0.4 MB smaller, and whoever unpacks it takes 70 MB of memory more.
+	const level = context.fast ? "-3 -T2" : "-19 -T1";
 	const argv = ["bash", "-o", "pipefail", "-euc", script, "pack", String(SOURCE_EPOCH), level];
 	await inTree({ tree: toolsTree(tools), argv, mounts: [{ from: dir, as: "out" }] }, { log });
 }

@@ -12,7 +12,8 @@ import { say } from "./progress.ts";
 import { archSource, archTreeStep, copiedTreeStep } from "./root-arch.ts";
 import { ROOT, type RootInfo } from "./root-info.ts";
 import { toolsTree } from "./tools.ts";
-import { inTree } from "./tree.ts";
+import { inTree, removeTree } from "./tree.ts";
+import { replaceZ3, Z3_RECIPE } from "./z3.ts";
 
 const RECIPE = "vm-assets/rootfs/debian";
 /** Finishing steps that all distributions share. */
@@ -31,7 +32,7 @@ export function rootTreeStep(context: Context, tools: Step): Promise<Step> {
 		// Beside the usual one, which it must not push out of the cache.
 		name: context.packages === undefined ? "root-tree" : "local-root-tree",
 		title: "root file system packages",
-		recipe: [...TREE_RECIPE, RECIPE, CONFIGURE, "vm-assets/build/root.ts"],
+		recipe: [...TREE_RECIPE, RECIPE, CONFIGURE, "vm-assets/build/root.ts", ...Z3_RECIPE],
 		...(debs.length === 0 ? {} : { parameters: { debs: hashPaths(folder, debs) } }),
 		uses: [tools],
 		make: (work) => makeRootTree(context, tools, { folder, debs }, work),
@@ -93,6 +94,9 @@ async function makeRootTree(context: Context, tools: Step, local: LocalPackages,
 		options: [...filters, ...shareFolder(local), `--customize-hook=${join(context.repo, CONFIGURE)}`],
 	};
 	await makeTree(spec, dir, log, detail);
+	const stub = join(dir, "stub");
+	await replaceZ3(toolsTree(tools), join(dir, "tree"), stub, log);
+	await removeTree(stub);
 	const info = readInfo(join(dir, "tree"), ghostty ? "ghostty" : "foot");
 	writeFileSync(join(dir, ROOT.info), JSON.stringify(info, null, "\t"));
 }

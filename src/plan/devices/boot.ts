@@ -24,6 +24,12 @@ export function kernelCommandLine(plan: MachinePlan): string {
 		"loglevel=3",
 		"panic=-1",
 		"systemd.show_status=0",
+		// The agent reads its own, and nothing else in the guest is to get any.
+		"systemd.import_credentials=no",
+		// The kernel's ciphers are Debian's, tested there.
+		"cryptomgr.notests",
+		// No text console is drawn on the screen before the session does.
+		...(plan.gpu === "vfio" ? [] : ["drm_kms_helper.fbdev_emulation=0"]),
 		`${GPU_OPTION}=${plan.gpu}`,
 	];
 	if (plan.gpu !== "none" && plan.window.keymap !== null) words.push(`${KEYMAP_OPTION}=${plan.window.keymap}`);

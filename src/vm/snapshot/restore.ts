@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import { Fault } from "../../errors.ts";
 import { keptDiskDevice } from "../../plan/devices/disks.ts";
+import { isDrawn } from "../../plan/snapshot.ts";
 import type { Machine } from "../machine.ts";
 import type { Qmp } from "../qmp.ts";
 import { makeIdentity } from "./identity.ts";
@@ -49,6 +50,7 @@ export async function restoreInto(
 	machine.guest.onWaiting = identity;
 	await machine.qmp.execute("cont");
 	identity();
+	if (isDrawn(machine.plan)) machine.window?.showGuest();
 	await Promise.race([machine.reach("agent", ANSWER_TIMEOUT_MS), ended]);
 	machine.guest.onWaiting = () => {};
 }

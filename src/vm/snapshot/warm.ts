@@ -64,7 +64,7 @@ export function findFitting(request: WarmRequest): Fitting | { readonly why: str
 	});
 	const why = whyNoSnapshot(plan, config.vm.control);
 	if (why !== null) return { why };
-	const own = [config.vm.kernel, config.vm.rootfs].map((path) => (path === null ? "" : fileMark(path)));
+	const own = [config.vm.kernel, config.vm.rootfs].map((path) => (path === null ? "" : `${path} ${fileMark(path)}`));
 	const outside = { host: request.hostKey, processor: os.cpus()[0]?.model ?? "", own: own.join(" ") };
 	const key = snapshotKey(snapshotShape(plan, outside));
 	return { key, folder: snapshotPath(cache, key), plan };
@@ -165,6 +165,7 @@ async function startFrom(
 		policy: request.policy,
 		cage: request.cage,
 		channels: channels.source,
+		executable: request.executable,
 		hungMs: request.config.timeouts.hungSeconds * 1000,
 	});
 }

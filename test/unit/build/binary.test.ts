@@ -6,7 +6,7 @@ import { PLATFORMS, parseTarget, TARGETS } from "../../../vm-assets/build/target
 const MANIFEST: Manifest = {
 	schema: 1,
 	arch: "x64",
-	builder: { virtualghost: "0", bun: "0", commit: null },
+	builder: { virtualghost: "0", bun: "0", commit: null, fast: false },
 	distribution: { name: "Debian", version: "13" },
 	kernel: { version: "6", modules: "0".repeat(64) },
 	terminal: { name: "foot", version: "1", standIn: true },

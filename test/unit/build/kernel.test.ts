@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { staticNodes } from "../../../vm-assets/build/guest.ts";
 import { loadOrder } from "../../../vm-assets/build/initramfs.ts";
 import { moduleName, resolveModules } from "../../../vm-assets/build/kernel.ts";
 
@@ -31,4 +32,11 @@ test("the initramfs loads each module after what it depends on, once", () => {
 		"netfs",
 		"erofs",
 	]);
+});
+
+test("device nodes whose opening loads a module", () => {
+	expect(staticNodes("# comment\nloop loop-control c10:237\ntun net/tun c10:200\n")).toBe(
+		"c! /dev/loop-control 0600 - - - 10:237\nd /dev/net 0755 - - -\nc! /dev/net/tun 0600 - - - 10:200\n",
+	);
+	expect(() => staticNodes("loop loop-control\n")).toThrow("modules.devname: loop loop-control");
 });

@@ -34,9 +34,10 @@ test("Linux, KVM, virgl in an SDL window (X11)", () => {
 	    "-chardev socket,id=events,fd=5",
 	    "-device virtio-serial-pci,id=vserial,max_ports=4",
 	    "-device virtserialport,bus=vserial.0,chardev=events,name=org.virtualghost.events",
-	    "-blockdev driver=raw,node-name=root,read-only=on,file.driver=file,file.filename=/c/root",
+	    "-add-fd fd=7,set=1",
+	    "-blockdev driver=raw,node-name=root,read-only=on,offset=200000001,size=4096,file.driver=file,file.filename=/dev/fdset/1,file.locking=off",
 	    "-device virtio-blk-pci,drive=root,serial=vg-root",
-	    "-blockdev driver=raw,node-name=guest,read-only=on,file.driver=file,file.filename=/c/guest",
+	    "-blockdev driver=raw,node-name=guest,read-only=on,offset=200004097,size=8192,file.driver=file,file.filename=/dev/fdset/1,file.locking=off",
 	    "-device virtio-blk-pci,drive=guest,serial=vg-guest",
 	    "-vga none",
 	    "-display sdl,gl=on",
@@ -53,7 +54,7 @@ test("Linux, KVM, virgl in an SDL window (X11)", () => {
 	    "-rtc base=utc,clock=host",
 	    "-kernel /c/kernel",
 	    "-initrd /c/initramfs",
-	    "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 virtualghost.gpu=virgl virtualghost.gpu-fallback=software virtualghost.network=dual",
+	    "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 systemd.import_credentials=no cryptomgr.notests drm_kms_helper.fbdev_emulation=0 virtualghost.gpu=virgl virtualghost.gpu-fallback=software virtualghost.network=dual",
 	    "-smbios type=11,path=/run/k1",
 	    "-smbios type=11,path=/run/k2",
 	  ]
@@ -92,9 +93,10 @@ test("Linux, TCG, software rendering without a window", () => {
 	    "-chardev socket,id=events,fd=5",
 	    "-device virtio-serial-pci,id=vserial,max_ports=4",
 	    "-device virtserialport,bus=vserial.0,chardev=events,name=org.virtualghost.events",
-	    "-blockdev driver=raw,node-name=root,read-only=on,file.driver=file,file.filename=/c/root",
+	    "-add-fd fd=7,set=1",
+	    "-blockdev driver=raw,node-name=root,read-only=on,offset=200000001,size=4096,file.driver=file,file.filename=/dev/fdset/1,file.locking=off",
 	    "-device virtio-blk-pci,drive=root,serial=vg-root",
-	    "-blockdev driver=raw,node-name=guest,read-only=on,file.driver=file,file.filename=/c/guest",
+	    "-blockdev driver=raw,node-name=guest,read-only=on,offset=200004097,size=8192,file.driver=file,file.filename=/dev/fdset/1,file.locking=off",
 	    "-device virtio-blk-pci,drive=guest,serial=vg-guest",
 	    "-vga none",
 	    "-display none",
@@ -111,7 +113,7 @@ test("Linux, TCG, software rendering without a window", () => {
 	    "-rtc base=utc,clock=host",
 	    "-kernel /c/kernel",
 	    "-initrd /c/initramfs",
-	    "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 virtualghost.gpu=software virtualghost.network=dual",
+	    "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 systemd.import_credentials=no cryptomgr.notests drm_kms_helper.fbdev_emulation=0 virtualghost.gpu=software virtualghost.network=dual",
 	    "-smbios type=11,path=/run/k1",
 	    "-smbios type=11,path=/run/k2",
 	  ]
@@ -152,9 +154,10 @@ test("Linux, KVM, kernel vhost-vsock, SDL", () => {
 	    "-chardev socket,id=events,fd=5",
 	    "-device virtio-serial-pci,id=vserial,max_ports=4",
 	    "-device virtserialport,bus=vserial.0,chardev=events,name=org.virtualghost.events",
-	    "-blockdev driver=raw,node-name=root,read-only=on,file.driver=file,file.filename=/c/root",
+	    "-add-fd fd=7,set=1",
+	    "-blockdev driver=raw,node-name=root,read-only=on,offset=200000001,size=4096,file.driver=file,file.filename=/dev/fdset/1,file.locking=off",
 	    "-device virtio-blk-pci,drive=root,serial=vg-root",
-	    "-blockdev driver=raw,node-name=guest,read-only=on,file.driver=file,file.filename=/c/guest",
+	    "-blockdev driver=raw,node-name=guest,read-only=on,offset=200004097,size=8192,file.driver=file,file.filename=/dev/fdset/1,file.locking=off",
 	    "-device virtio-blk-pci,drive=guest,serial=vg-guest",
 	    "-vga none",
 	    "-display sdl,gl=on",
@@ -170,14 +173,14 @@ test("Linux, KVM, kernel vhost-vsock, SDL", () => {
 	    "-rtc base=utc,clock=host",
 	    "-kernel /c/kernel",
 	    "-initrd /c/initramfs",
-	    "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 virtualghost.gpu=virgl virtualghost.gpu-fallback=software virtualghost.network=dual",
+	    "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 systemd.import_credentials=no cryptomgr.notests drm_kms_helper.fbdev_emulation=0 virtualghost.gpu=virgl virtualghost.gpu-fallback=software virtualghost.network=dual",
 	    "-smbios type=11,path=/run/k1",
 	    "-smbios type=11,path=/run/k2",
 	  ]
 	`);
 });
 
-test("a driver pack is a third disk, and the initramfs is told to wait for it", () => {
+test("a driver pack is one more disk, and the initramfs is told to wait for it", () => {
 	const [without, withPack] = [{}, { "driver-pack": "packs/a,b.erofs" }].map((flags) => {
 		const { driverPack } = configOf(flags).gpu;
 		const plan = planOf(linux, embedded, flags);
@@ -187,7 +190,7 @@ test("a driver pack is a third disk, and the initramfs is told to wait for it", 
 	  [
 	    "-blockdev driver=raw,node-name=drivers,read-only=on,file.driver=file,file.filename=/w/packs/a,,b.erofs",
 	    "-device virtio-blk-pci,drive=drivers,serial=vg-drivers",
-	    "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 virtualghost.gpu=virgl virtualghost.gpu-fallback=software virtualghost.network=dual virtualghost.drivers=pack",
+	    "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 systemd.import_credentials=no cryptomgr.notests drm_kms_helper.fbdev_emulation=0 virtualghost.gpu=virgl virtualghost.gpu-fallback=software virtualghost.network=dual virtualghost.drivers=pack",
 	  ]
 	`);
 	const serials = withPack?.flatMap((line) => /serial=(vg-\w+)/.exec(line)?.[1] ?? []);
@@ -201,7 +204,7 @@ test("the terminal's look is a disk of its own, and belongs to the snapshot", ()
 	  [
 	    "-blockdev driver=raw,node-name=look,read-only=on,file.driver=file,file.filename=/cache/looks/0123.tar",
 	    "-device virtio-blk-pci,drive=look,serial=vg-look",
-	    "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 virtualghost.gpu=virgl virtualghost.gpu-fallback=software virtualghost.network=dual virtualghost.look=disk",
+	    "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 systemd.import_credentials=no cryptomgr.notests drm_kms_helper.fbdev_emulation=0 virtualghost.gpu=virgl virtualghost.gpu-fallback=software virtualghost.network=dual virtualghost.look=disk",
 	  ]
 	`);
 	expect(snapshotShape(withLook, {})).not.toBe(snapshotShape(plan, {}));
@@ -256,7 +259,7 @@ test("macOS, HVF, Cocoa", () => {
 	    "-rtc base=utc,clock=host",
 	    "-kernel /c/kernel",
 	    "-initrd /c/initramfs",
-	    "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 virtualghost.gpu=software virtualghost.control=tcp",
+	    "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 systemd.import_credentials=no cryptomgr.notests drm_kms_helper.fbdev_emulation=0 virtualghost.gpu=software virtualghost.control=tcp",
 	    "-smbios type=11,path=/run/k1",
 	    "-smbios type=11,path=/run/k2",
 	  ]
@@ -306,7 +309,7 @@ test("Windows, WHPX, SDL, QMP over TCP", () => {
 	    "-rtc base=utc,clock=host",
 	    "-kernel /c/kernel",
 	    "-initrd /c/initramfs",
-	    "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 virtualghost.gpu=software virtualghost.control=tcp",
+	    "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 systemd.import_credentials=no cryptomgr.notests drm_kms_helper.fbdev_emulation=0 virtualghost.gpu=software virtualghost.control=tcp",
 	    "-smbios type=11,path=/run/k1",
 	    "-smbios type=11,path=/run/k2",
 	  ]
@@ -358,7 +361,7 @@ test("Windows, TCG, SDL, QMP over TCP", () => {
 	    "-rtc base=utc,clock=host",
 	    "-kernel /c/kernel",
 	    "-initrd /c/initramfs",
-	    "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 virtualghost.gpu=software virtualghost.control=tcp",
+	    "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 systemd.import_credentials=no cryptomgr.notests drm_kms_helper.fbdev_emulation=0 virtualghost.gpu=software virtualghost.control=tcp",
 	    "-smbios type=11,path=/run/k1",
 	    "-smbios type=11,path=/run/k2",
 	  ]
@@ -380,14 +383,14 @@ test("Linux, control card behind a port", () => {
 	      "-machine q35,dump-guest-core=off,vmport=off",
 	      "-netdev user,id=control,restrict=on,ipv6=off,net=192.0.2.0/24,hostfwd=tcp:127.0.0.1:4711-192.0.2.15:5222",
 	      "-device virtio-net-pci,netdev=control,mac=52:54:00:76:67:01,romfile=",
-	      "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 virtualghost.gpu=virgl virtualghost.gpu-fallback=software virtualghost.control=tcp virtualghost.network=dual",
+	      "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 systemd.import_credentials=no cryptomgr.notests drm_kms_helper.fbdev_emulation=0 virtualghost.gpu=virgl virtualghost.gpu-fallback=software virtualghost.control=tcp virtualghost.network=dual",
 	    ],
 	    "gone": [
 	      "-machine q35,memory-backend=mem,dump-guest-core=off,vmport=off",
 	      "-object memory-backend-memfd,id=mem,size=4096M,share=on",
 	      "-chardev socket,id=vsock,path=/run/user/1000/virtualghost/ab12/vhost.sock",
 	      "-device vhost-user-vsock-pci,chardev=vsock",
-	      "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 virtualghost.gpu=virgl virtualghost.gpu-fallback=software virtualghost.network=dual",
+	      "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 systemd.import_credentials=no cryptomgr.notests drm_kms_helper.fbdev_emulation=0 virtualghost.gpu=virgl virtualghost.gpu-fallback=software virtualghost.network=dual",
 	    ],
 	  }
 	`);

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { type CageFacts, cagedProbe, cagedQemu, cagedVsockDaemon, whyNoCage } from "../../../src/plan/cage.ts";
 import type { RunFacts } from "../../../src/plan/decide.ts";
+import { disksArgv } from "../../../src/plan/devices/disks.ts";
 import { embedded, external, linux, planOf } from "./fixtures.ts";
 
 const x11: CageFacts = {
@@ -15,9 +16,11 @@ const x11: CageFacts = {
 };
 const FOLDER = "/run/user/1000/virtualghost/ab12/q";
 
+const EXECUTABLE = "/opt/bin/virtualghost";
+
 function cagedFor(flags: Record<string, string>, run: Partial<RunFacts> = {}, cage = x11, qemu = embedded): string[] {
 	const plan = planOf(linux, qemu, flags, { ...run, instanceFolder: FOLDER });
-	return cagedQemu(cage, plan, qemu, ["qemu", "-x"], FOLDER);
+	return cagedQemu(cage, plan, qemu, ["qemu", "-x"], FOLDER, EXECUTABLE);
 }
 
 /** Paths behind an option, without those of every system. */
@@ -32,7 +35,8 @@ test("a window with OpenGL under X11, KVM", () => {
 	const argv = cagedFor({});
 	expect(argv.slice(-3)).toEqual(["--", "qemu", "-x"]);
 	expect(bound(argv, "--ro-bind-try")).toEqual([
-		...["/cache/qemu", "/c/kernel", "/c/initramfs", "/c/root", "/c/guest", "/run/k1", "/run/k2", "/home/u/.Xauthority"],
+		// The images are parts of the launcher's executable.
+		...["/cache/qemu", "/c/kernel", "/c/initramfs", "/run/k1", "/run/k2", "/home/u/.Xauthority"],
 		...["/sys/dev/char", "/sys/devices", "/sys/class/drm", "/sys/bus/pci", "/sys/module/nvidia"],
 	]);
 	expect(bound(argv, "--bind-try")).toEqual([FOLDER]);
@@ -41,6 +45,19 @@ test("a window with OpenGL under X11, KVM", () => {
 	expect(argv).toContain("--unshare-net");
 	// X11's pictures go through System V shared memory.
 	expect(argv).not.toContain("--unshare-ipc");
+});
+
+test("the launcher's executable is inside, read-only and by a name; no descriptor of it", () => {
+	const plan = planOf(linux, embedded, {}, { instanceFolder: FOLDER });
+	const argv = cagedQemu(x11, plan, embedded, ["qemu", ...disksArgv(plan)], FOLDER, EXECUTABLE);
+	const at = argv.indexOf("--ro-bind");
+	expect(argv.slice(at, at + 3)).toEqual(["--ro-bind", EXECUTABLE, "/executable"]);
+	expect(argv).not.toContain("-add-fd");
+	const disks = argv.filter((word) => word.includes("file.filename=/executable"));
+	expect(disks.length).toBe(2);
+	expect(argv.join(" ")).not.toContain("fdset");
+	const files = cagedQemu(x11, plan, embedded, ["qemu"], FOLDER, null);
+	expect(files).not.toContain("/executable");
 });
 
 test("without a window there is no display, no card and no shared memory inside", () => {

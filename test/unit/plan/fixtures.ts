@@ -60,13 +60,21 @@ export const external: QemuFacts = {
 	virgl: true,
 };
 
+/** On Linux the images are parts of the launcher's executable. */
 export const images: ImagePaths = {
 	kernel: "/c/kernel",
 	initramfs: "/c/initramfs",
-	root: "/c/root",
-	guest: "/c/guest",
+	root: { kind: "executable", offset: 200_000_001, size: 4096 },
+	guest: { kind: "executable", offset: 200_004_097, size: 8192 },
 	drivers: null,
 	look: null,
+};
+
+/** Elsewhere, and where the executable cannot be read, they are files. */
+export const extractedImages: ImagePaths = {
+	...images,
+	root: { kind: "file", path: "/c/root" },
+	guest: { kind: "file", path: "/c/guest" },
 };
 
 export const tcpChannels: MachinePlan["channels"] = {
@@ -85,7 +93,7 @@ export function planOf(
 	flags: Record<string, string> = {},
 	run: Partial<RunFacts> = {},
 ): MachinePlan {
-	return decide(configOf(flags), host, qemu, images, {
+	return decide(configOf(flags), host, qemu, host.platform === "linux" ? images : extractedImages, {
 		headless: false,
 		instanceFolder: "/run/user/1000/virtualghost/ab12",
 		channels: inheritedChannels(),

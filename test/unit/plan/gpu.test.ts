@@ -85,7 +85,7 @@ describe("a card of the host's", () => {
 		    "-device pcie-root-port,id=card-port,chassis=1",
 		    "-device vfio-pci,host=0000:01:00.0,bus=card-port,addr=0.0,multifunction=on",
 		    "-device vfio-pci,host=0000:01:00.1,bus=card-port,addr=0.1",
-		    "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 virtualghost.gpu=vfio virtualghost.network=dual",
+		    "-append console=ttyS0 quiet loglevel=3 panic=-1 systemd.show_status=0 systemd.import_credentials=no cryptomgr.notests virtualghost.gpu=vfio virtualghost.network=dual",
 		  ]
 		`);
 	});

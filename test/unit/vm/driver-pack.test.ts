@@ -133,7 +133,7 @@ describe("the kernel of a pack", () => {
 	const manifest: Manifest = {
 		schema: 1,
 		arch: "x64",
-		builder: { virtualghost: "0", bun: "0", commit: null },
+		builder: { virtualghost: "0", bun: "0", commit: null, fast: false },
 		distribution: { name: "Debian", version: "13" },
 		kernel: { version: HEADER.kernel, modules: HEADER.modules },
 		terminal: { name: "foot", version: "1", standIn: true },

@@ -30,8 +30,11 @@ test("and those of the way to the world, with the addresses that the filter and 
 });
 
 test("udev starts no network services for them, and networkd leaves them alone", () => {
+	const rules = overlay("udev/rules.d/90-virtualghost.rules");
+	expect(rules).toContain(`ATTR{address}!="${CONTROL_CARD.mac}"`);
+	expect(rules).toContain(`KERNEL!="${NETWORK_CARD.name}"`);
 	for (const { mac } of [CONTROL_CARD, NETWORK_CARD]) {
-		expect(overlay("udev/rules.d/90-virtualghost.rules")).toContain(`ATTR{address}!="${mac}"`);
-		expect(overlay("systemd/network/10-virtualghost-cards.network")).toMatch(new RegExp(`^MACAddress=.*${mac}`, "m"));
+		const network = overlay("systemd/network/10-virtualghost-cards.network");
+		expect(network).toMatch(new RegExp(`^PermanentMACAddress=.*${mac}`, "m"));
 	}
 });

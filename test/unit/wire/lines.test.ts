@@ -1,7 +1,8 @@
 /** Everything here reads bytes that a guest wrote: any bytes, cut anywhere. */
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { decodeEvent, encodeEvent, type GuestEvent } from "../../../src/wire/events.ts";
+import { decodeEvent } from "../../../src/wire/event-schema.ts";
+import { encodeEvent, type GuestEvent } from "../../../src/wire/events.ts";
 import { LineSplitter } from "../../../src/wire/lines.ts";
 
 function feed(splitter: LineSplitter, bytes: Uint8Array, cuts: readonly number[]): string[] {

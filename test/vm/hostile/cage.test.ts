@@ -67,8 +67,14 @@ test("descriptors: of a list", () => {
 	const { descriptors } = qemu;
 	const first = Array.from({ length: 7 }, (_, fd) => descriptors.get(fd)?.replace(/:.*/, ""));
 	expect(first).toEqual(["/dev/null", ...Array.from({ length: 6 }, () => "socket")]);
+	// The images lie in the launcher's executable: seen under a name of its own, in a mount that takes no change, not even of its mode.
+	const executable = [...descriptors].filter(([, target]) => target === "/executable").map(([fd]) => fd);
+	expect(executable.length).toBeGreaterThan(0);
+	expect([...descriptors.values()]).not.toContain(BINARY);
+	const mounts = readFileSync(`/proc/${qemu.pid}/mountinfo`, "utf8").split("\n");
+	expect(mounts.find((line) => line.split(" ")[4] === "/executable")?.split(" ")[5]).toMatch(/^ro,/);
 	// The rest are QEMU's own: no file but the images.
-	const others = [...descriptors].filter(([fd]) => fd > 6).map(([, target]) => target);
+	const others = [...descriptors].filter(([fd]) => fd > 6 && !executable.includes(fd)).map(([, target]) => target);
 	const images = /\/assets\/[\w.-]+$/;
 	const own = /^(anon_inode:|pipe:|socket:|\/memfd:|\/dev\/(null|kvm|urandom)$)/;
 	expect(others.filter((target) => !own.test(target) && !images.test(target))).toEqual([]);

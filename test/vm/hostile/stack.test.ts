@@ -35,7 +35,7 @@ beforeAll(async () => {
 	const manifest = manifestSchema.parse(await Bun.file(join(ASSETS, "manifest.json")).json());
 	const archive = manifest.assets.find(({ name }) => name === "qemu");
 	if (!manifest.qemu || !archive) throw new Error("dist/assets is without QEMU");
-	await unpackBundle(join(ASSETS, archive.file), join(sandbox.root, "qemu"));
+	await unpackBundle(Bun.file(join(ASSETS, archive.file)), join(sandbox.root, "qemu"));
 	passt = embeddedQemu(join(sandbox.root, "qemu"), manifest.qemu).facts.passt ?? [];
 	internet = await Internet.open();
 }, TIMEOUT_MS);

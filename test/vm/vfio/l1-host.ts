@@ -7,7 +7,8 @@ import { type AssetName, manifestSchema } from "../../../src/vm/manifest.ts";
 import { BINARY, tool } from "../harness.ts";
 import { REPO } from "./image.ts";
 
-const NAMES: readonly AssetName[] = ["kernel", "initramfs", "root", "guest", "qemu"];
+/** The images stay in the binary. */
+const NAMES: readonly AssetName[] = ["kernel", "initramfs", "qemu"];
 
 /** Environment of every command in L1, as shell. `$VG` is the binary. */
 export const HOST_ENV = "export VG=/host/virtualghost XDG_CACHE_HOME=/host/cache XDG_RUNTIME_DIR=/run/user/$(id -u)\n";

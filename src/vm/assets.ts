@@ -147,9 +147,7 @@ async function copyInto(source: Blob, asset: Asset, path: string, tell: (done: n
 async function unpackInto(source: Blob, asset: Asset, path: string, tell: (done: number) => void, signal: AbortSignal) {
 	const folder = temporaryName(path);
 	try {
-		const hash = createHash("sha256");
-		for await (const chunk of source.stream() as unknown as AsyncIterable<Uint8Array>) hash.update(chunk);
-		judge(asset, hash.digest("hex"));
+		judge(asset, await sha256OfBlob(source));
 		await unpackBundle(source, folder, (done) => {
 			signal.throwIfAborted();
 			tell(done);
@@ -195,6 +193,13 @@ function extractionFault(name: string, folder: string, error: unknown): Fault {
 		fix: "check the folder's permissions",
 		cause: error,
 	});
+}
+
+/** Of an embedded file, too, which has no path that the system knows. */
+export async function sha256OfBlob(source: Blob): Promise<string> {
+	const hash = createHash("sha256");
+	for await (const chunk of source.stream() as unknown as AsyncIterable<Uint8Array>) hash.update(chunk);
+	return hash.digest("hex");
 }
 
 export async function sha256Of(path: string): Promise<string> {

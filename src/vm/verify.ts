@@ -1,9 +1,8 @@
 /** Compares what is inside the executable, and what was extracted from it, with the manifest. Nothing is changed. */
-import { createHash } from "node:crypto";
 import { existsSync, lstatSync, readdirSync, readlinkSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { Fault, reason } from "../errors.ts";
-import { assetPath, type Embedded, sha256Of, temporaryName } from "./assets.ts";
+import { assetPath, type Embedded, sha256Of, sha256OfBlob, temporaryName } from "./assets.ts";
 import { unpackBundle } from "./bundle.ts";
 import type { AssetName, Manifest } from "./manifest.ts";
 
@@ -53,9 +52,9 @@ function embeddedFile({ files }: Embedded, { name }: Asset): Blob {
 }
 
 async function checkInside(embedded: Embedded, asset: Asset): Promise<string | null> {
-	const hash = createHash("sha256");
-	for await (const chunk of embeddedFile(embedded, asset).stream()) hash.update(chunk);
-	return hash.digest("hex") === asset.sha256 ? null : "its SHA-256 differs from the manifest's";
+	return (await sha256OfBlob(embeddedFile(embedded, asset))) === asset.sha256
+		? null
+		: "its SHA-256 differs from the manifest's";
 }
 
 async function checkExtracted(embedded: Embedded, asset: Asset, path: string): Promise<string | null> {

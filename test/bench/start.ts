@@ -28,8 +28,9 @@ import { parseArgs } from "node:util";
 import { Fault } from "../../src/errors.ts";
 import { commitOf } from "../../vm-assets/build/assets.ts";
 import { Sandbox } from "../vm/harness.ts";
+import { REPO, testContext } from "../vm/vfio/image.ts";
 import { type BareMachine, bareMachine, floor, stock } from "./start/bare.ts";
-import { benchContext, REPO, type StartImages, startImages } from "./start/images.ts";
+import { type StartImages, startImages } from "./start/images.ts";
 import { guestMemory } from "./start/memory.ts";
 import { prewarm, runTrue, startWindow, type WindowMoments, type WindowStart } from "./start/ours.ts";
 import { type Peers, preparePeers, vmspawn, vng } from "./start/peers.ts";
@@ -182,8 +183,8 @@ async function takePeers(peers: Peers): Promise<void> {
 }
 
 async function main(): Promise<void> {
-	const images = await startImages(benchContext());
-	const peers = values.peers ? await preparePeers(benchContext(), images) : null;
+	const images = await startImages(testContext());
+	const peers = values.peers ? await preparePeers(testContext(), images) : null;
 	await using screen = await Screen.start();
 	using sandbox = new Sandbox();
 	const wanted = [

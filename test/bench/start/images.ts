@@ -5,7 +5,7 @@
 import { chmodSync, copyFileSync, cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Step, step, type Work } from "../../../vm-assets/build/cache.ts";
-import { type Context, cacheFolder, debianArch, SOURCE_EPOCH } from "../../../vm-assets/build/context.ts";
+import { type Context, debianArch, SOURCE_EPOCH } from "../../../vm-assets/build/context.ts";
 import { makeTree, TREE_RECIPE } from "../../../vm-assets/build/debian.ts";
 import { loadOrder } from "../../../vm-assets/build/initramfs.ts";
 import { KERNEL, kernelStep, kernelTreeStep, moduleName } from "../../../vm-assets/build/kernel.ts";
@@ -13,7 +13,6 @@ import { run } from "../../../vm-assets/build/run.ts";
 import { toolsStep, toolsTree } from "../../../vm-assets/build/tools.ts";
 import { inTree, namespaces } from "../../../vm-assets/build/tree.ts";
 
-export const REPO = join(import.meta.dir, "../../..");
 const FILES = "test/bench/start/stock";
 
 /** Debian's default system (what debootstrap installs without being asked for less), then kiosk and terminal. */
@@ -43,17 +42,6 @@ export interface StartImages {
 	readonly stockRoot: string;
 	/** `uname -r` of the kernel that the modules are for. */
 	readonly kernelVersion: string;
-}
-
-export function benchContext(): Context {
-	return {
-		repo: REPO,
-		arch: "x64",
-		fast: true,
-		refresh: false,
-		made: new Set(),
-		cache: cacheFolder(process.env),
-	};
 }
 
 export async function startImages(context: Context): Promise<StartImages> {

@@ -1,8 +1,8 @@
 /** A machine that is made into a snapshot holds no key. When it is restored, it learns here who it is, and that is all new. */
 import { ptr } from "bun:ffi";
 import { randomBytes } from "node:crypto";
-import { closeSync, openSync, writeFileSync } from "node:fs";
-import { decodeIdentity, IDENTITY_LINE_BYTES_MAX, type Identity } from "../src/wire/identity.ts";
+import { closeSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import { decodeIdentity, IDENTITY_LINE_BYTES_MAX, type Identity, identitySchema } from "../src/wire/identity.ts";
 import { GUEST_PATH, PROTOCOL_VERSION, SESSION_LATER_OPTION } from "../src/wire/names.ts";
 import { type Credentials, parseCredentials } from "./credentials.ts";
 import { readFromHost, sendEvent } from "./events.ts";
@@ -13,6 +13,7 @@ import { renewCardAddress } from "./network-card.ts";
 import { rehearse } from "./rehearsal.ts";
 
 const PRELOAD = "/usr/lib/virtualghost/preload";
+const keysSchema = identitySchema.pick({ hostKey: true, authorizedKey: true });
 const SAY_AGAIN_MS = 500;
 const CLOCK_REALTIME = 0;
 /** linux/random.h */
@@ -20,6 +21,15 @@ const RNDADDENTROPY = 0x40085203n;
 const RNDRESEEDCRNG = 0x5207n;
 /** BoringSSL takes new random bytes from the kernel after 4,096 requests of a thread (kReseedInterval, crypto/fipsmodule/rand). */
 const REQUESTS_UNTIL_RESEED = 4100;
+
+/** What an agent that served this machine before was told; null if this is the first one. */
+export function readKeptKeys(): Credentials | null {
+	try {
+		return parseCredentials(keysSchema.parse(JSON.parse(readFileSync(GUEST_PATH.keys, "utf8"))));
+	} catch {
+		return null;
+	}
+}
 
 /** Says that it waits until the host tells this machine who it is. @throws Error if the keys are none */
 export async function receiveIdentity(): Promise<Credentials> {
@@ -44,6 +54,9 @@ function apply(identity: Identity): void {
 	renewCardAddress();
 	if (identity.scale !== 1) writeFileSync(GUEST_PATH.scale, `${identity.scale}\n`);
 	if (identity.gpu === "virgl") startGpuSession(identity);
+	// Last: with it there, nothing of the above is done again.
+	const { hostKey, authorizedKey } = identity;
+	writeFileSync(GUEST_PATH.keys, JSON.stringify({ hostKey, authorizedKey }), { mode: 0o600 });
 }
 
 /** The kernel's generator gets bytes that no other machine has, and everything drawn before is forgotten; so does our own. */

@@ -46,10 +46,10 @@ async function main(): Promise<void> {
 	});
 }
 
-/** Loaded where it is needed only: it takes a part of the start that a cold machine does without. */
+/** Who a restored machine is. Loaded where it is needed only: it takes a part of the start that a cold machine does without. */
 async function identify(): Promise<Credentials> {
-	const { receiveIdentity } = await import("./identity.ts");
-	return await receiveIdentity();
+	const { readKeptKeys, receiveIdentity } = await import("./identity.ts");
+	return readKeptKeys() ?? (await receiveIdentity());
 }
 
 /** Loaded when there is a session: so late that it takes nothing of the start. */

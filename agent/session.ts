@@ -21,6 +21,8 @@ const SIGNALS = new Set<NodeJS.Signals>([
 	"SIGUSR1",
 	"SIGUSR2",
 ]);
+/** A client that has sent more before its program runs means none of them. */
+const SIGNALS_EARLY_MAX = 16;
 /** Where distributions keep OpenSSH's: Debian, Arch, Fedora. */
 const SFTP_SERVERS = ["/usr/lib/openssh/sftp-server", "/usr/lib/ssh/sftp-server", "/usr/libexec/openssh/sftp-server"];
 /** Same as a shell's "found but cannot be run". */
@@ -34,11 +36,13 @@ interface ChannelState {
 	/** Of the program, once it runs. */
 	terminal: Pty | null;
 	running: Running | null;
+	/** Those that came before it ran. */
+	readonly signals: NodeJS.Signals[];
 }
 
 /** Serves the requests of one session channel. X11 and agent forwarding are refused by having no handler. */
 export function serveSession(session: Session, account: Account): void {
-	const state: ChannelState = { account, env: {}, pty: null, terminal: null, running: null };
+	const state: ChannelState = { account, env: {}, pty: null, terminal: null, running: null, signals: [] };
 	session.on("pty", (accept, _reject, info) => {
 		state.pty = { ...info, cols: info.cols || 80, rows: info.rows || 24 };
 		accept?.();
@@ -55,7 +59,10 @@ export function serveSession(session: Session, account: Account): void {
 	});
 	session.on("signal", (accept, _reject, info: { name: string }) => {
 		const name = (info.name.startsWith("SIG") ? info.name : `SIG${info.name}`) as NodeJS.Signals;
-		if (SIGNALS.has(name)) state.running?.signal(name);
+		if (SIGNALS.has(name)) {
+			if (state.running) state.running.signal(name);
+			else if (state.signals.length < SIGNALS_EARLY_MAX) state.signals.push(name);
+		}
 		accept?.();
 	});
 	session.on("shell", (accept) => void start(accept(), state, null));
@@ -103,6 +110,7 @@ function run(channel: ServerChannel, state: ChannelState, command: string | null
 	};
 	try {
 		state.running = pty ? runWithTerminal(channel, state, program, pty) : runPiped(channel, program);
+		for (const name of state.signals.splice(0)) state.running.signal(name);
 	} catch (error) {
 		channel.stderr.write(`virtualghost-agent: ${error instanceof Error ? error.message : String(error)}\n`);
 		channel.exit(EXIT_CANNOT_RUN);

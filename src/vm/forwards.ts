@@ -12,6 +12,8 @@ export interface Forward {
 }
 
 const PORT_MAX = 65_535;
+/** Connections at a time that one port takes; more are closed at once. Each costs a channel, and a descriptor on both sides. */
+const CONNECTIONS_MAX = 1024;
 const FORM = /^(?:(?<host>\[[0-9a-fA-F:.]+\]|[^:[\]]+):)?(?<hostPort>\d+):(?<guestPort>\d+)$/;
 
 /** `[ip:]host:guest`, an IPv6 address in brackets. @throws Fault */
@@ -57,6 +59,7 @@ export async function openForward(forward: Forward, connect: ConnectGuest): Prom
 			() => socket.destroy(),
 		);
 	});
+	server.maxConnections = CONNECTIONS_MAX;
 	await new Promise<void>((resolve, reject) => {
 		server.once("error", (error) => {
 			reject(

@@ -131,6 +131,8 @@ export const GUEST_PATH = {
 	hint: "/run/virtualghost/hint",
 	/** The agent's process id, written when its unit has it: from here on it may start programs. */
 	agentPid: "/run/virtualghost/agent.pid",
+	/** Keys that a restored machine was told, for root only: an agent that is started again needs them. */
+	keys: "/run/virtualghost/keys",
 	/** Touched by the first prompt of the terminal's shell: from here on the terminal is up. */
 	terminalUp: "/run/virtualghost/session/terminal-up",
 	/** How a restored machine draws, in place of the kernel's command line: `virgl`, and `fallback` where it may step down. */

@@ -310,6 +310,28 @@ test("terminal descriptions that people's terminals need are there", async () =>
 	expect(stdout.trim().split("\n")).toEqual(terms);
 });
 
+describe("an agent that is started again", () => {
+	const pid = async () =>
+		(await machine.vg(["exec", "--", "systemctl", "show", "-P", "MainPID", "virtualghost-agent"])).stdout.trim();
+	test.each([
+		"systemctl --no-block restart virtualghost-agent",
+		"kill -9 $(systemctl show -P MainPID virtualghost-agent)",
+	])(
+		"%s: the next login gets in, with the same keys",
+		async (script) => {
+			const before = await pid();
+			await machine.vg(["exec", "--root", "--", "sh", "-c", script]);
+			const back = async () => {
+				const now = await pid();
+				return now !== "" && now !== before;
+			};
+			expect(await until(back, 60)).toBe(true);
+			expect((await machine.ssh(["ghost", "echo in"])).stdout).toBe("in\n");
+		},
+		TIMEOUT_MS,
+	);
+});
+
 test(
 	"kill -9 of the launcher: machine, helper and sockets are gone, and list says so",
 	async () => {

@@ -81,6 +81,27 @@ describe("prewarm", () => {
 	);
 });
 
+test(
+	"an agent that dies in a restored machine comes back with the keys that it was told",
+	async () => {
+		const started = await sandbox.run(["run", "--detach", "-v", ...FLAGS, "--name", "orphan"]);
+		expect([started.code, started.stderr]).toEqual([0, expect.stringContaining(`snapshot: ${published()[0]}`)]);
+		const ask = () =>
+			vg(["exec", "orphan", "--", "sh", "-c", "systemctl show -P MainPID virtualghost-agent; hostname"]);
+		const before = (await ask()).stdout;
+		await vg(["exec", "orphan", "--root", "--", "sh", "-c", "kill -9 $(systemctl show -P MainPID virtualghost-agent)"]);
+		let after = "";
+		const end = Date.now() + 60_000;
+		while ((after === "" || after === before) && Date.now() < end) after = (await ask()).stdout;
+		expect(after).toMatch(/^\d+\norphan\n$/);
+		expect(after).not.toBe(before);
+		const keys = await vg(["exec", "orphan", "--", "stat", "-c", "%U %a", "/run/virtualghost/keys"]);
+		expect(keys.stdout).toBe("root 600\n");
+		expect((await vg(["stop", "orphan"])).code).toBe(0);
+	},
+	BOOT_TIMEOUT_MS,
+);
+
 /** The random cookie of the agent's first SSH message, which nothing encrypts (RFC 4253, 7.1). */
 async function firstCookie(name: string): Promise<string> {
 	const socket = net.connect(join(sandbox.runtime, "virtualghost", name, "q/agent.sock"));

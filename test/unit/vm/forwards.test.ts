@@ -196,6 +196,27 @@ describe("openForward", () => {
 		await closed;
 	});
 
+	test("a crowd that waits for the guest has a limit; when it is gone, there is place again", async () => {
+		const connect = await guest((socket) => socket.end("hello"));
+		const { promise: allowed, resolve: allow } = Promise.withResolvers<void>();
+		let waiting = 0;
+		const { hostPort } = await forward(async (port) => {
+			waiting++;
+			await allowed;
+			return await connect(port);
+		});
+		let turnedAway = 0;
+		const crowd: net.Socket[] = [];
+		for (let i = 0; i < 1100; i++) crowd.push((await dial(hostPort)).on("end", () => turnedAway++).resume());
+		while (turnedAway < 76) await Bun.sleep(5);
+		expect([waiting, turnedAway]).toEqual([1024, 76]);
+		for (const socket of crowd) socket.destroy();
+		allow();
+		let text = "";
+		while (text === "") text = (await readAll(await dial(hostPort))).toString();
+		expect(text).toBe("hello");
+	}, 30_000);
+
 	test("nothing listens in the guest: the connection closes, the port stays", async () => {
 		const { hostPort } = await forward(() => Promise.reject(new Error("refused")));
 		for (let i = 0; i < 2; i++) await once((await dial(hostPort)).resume(), "end");

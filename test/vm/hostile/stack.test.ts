@@ -20,9 +20,10 @@ import { manifestSchema } from "../../../src/vm/manifest.ts";
 import { Sandbox, tool } from "../harness.ts";
 import { canPlayInternet, Internet, RESOLVER } from "./internet.ts";
 import { COLUMNS, type Column, PROBES } from "./probes.ts";
+import { PROBES_PAGE, REACHED } from "./table.ts";
 
 const ASSETS = join(import.meta.dir, "../../../dist/assets/x64");
-const TABLE = readFileSync(join(import.meta.dir, "../../../docs/security-probes.md"), "utf8");
+const TABLE = readFileSync(PROBES_PAGE, "utf8").split("<!-- end -->")[0] ?? "";
 const NAMESPACE = "vg-guest";
 const TIMEOUT_MS = 240_000;
 let sandbox: Sandbox;
@@ -88,7 +89,7 @@ function documented(column: Column): Record<string, boolean> {
 		.filter((line) => line.startsWith("| "))
 		.map((line) => line.split(" | ").map((cell) => cell.replace(/^\| | \|$/g, "")));
 	const at = (rows[0] ?? []).indexOf(column === "default" ? column : `\`${column}\``);
-	return Object.fromEntries(rows.slice(2).map((cells) => [cells[0] ?? "", cells[at] === "**reached**"]));
+	return Object.fromEntries(rows.slice(2).map((cells) => [cells[0] ?? "", cells[at] === REACHED]));
 }
 
 const columns = (Object.keys(COLUMNS) as Column[]).filter((column) => column !== "--network none");

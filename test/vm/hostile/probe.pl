@@ -122,12 +122,16 @@ my %probes = (
 	ping => sub { system("ping -n -c 1 -W 3 $_[0] >/dev/null 2>&1") == 0 ? "answered" : "silence" },
 	raw => \&raw,
 );
-my $waits = 0;
+my ($waits, @running) = (0);
+# All lines at once: where nobody answers, each takes its own seconds.
 while (my $line = <STDIN>) {
 	chomp $line;
 	my ($probe, @words) = split " ", $line;
 	$waits = 1 if $probe eq "raw";
-	print "$line: ", $probes{$probe}->(@words), "\n";
+	my $child = open(my $output, "-|") // die "no process: $!";
+	if ($child) { push @running, $output }
+	else { print "$line: ", $probes{$probe}->(@words), "\n"; exit }
 }
+print readline($_) for @running;
 # For what the frames set off.
 sleep 2 if $waits;

@@ -148,7 +148,7 @@ export class SessionWatch {
 		if (!this.#steppedDown && existsSync(GUEST_PATH.steppedDown)) {
 			this.#steppedDown = sendEvent(graphicsEvent(readFileSync(GUEST_PATH.steppedDown, "utf8").trim()));
 		}
-		if (!this.#terminalUp && existsSync(GUEST_PATH.terminalUp)) {
+		if (!this.#terminalUp && existsSync(GUEST_PATH.terminalUp) && !existsSync(GUEST_PATH.askingOpengl)) {
 			this.#terminalUp = sendEvent({ event: "terminal-up" });
 			this.onTerminalUp();
 		}

@@ -139,7 +139,9 @@ export const GUEST_PATH = {
 	gpu: "/run/virtualghost/gpu",
 	/** How large a restored machine draws, in place of the kernel's command line. */
 	scale: "/run/virtualghost/scale",
-	/** Written before the terminal starts, where a GPU draws: a line with the OpenGL version, a line with the renderer. */
+	/** There while a GPU's OpenGL is being asked for: a prompt does not count before the answer is known to be good. */
+	askingOpengl: "/run/virtualghost/session/asking",
+	/** Written beside the terminal's start, where a GPU draws: a line with the OpenGL version, a line with the renderer. */
 	graphics: "/run/virtualghost/session/graphics",
 	/** Why the session was started once more without the GPU. */
 	steppedDown: "/run/virtualghost/session/stepped-down",

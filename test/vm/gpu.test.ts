@@ -11,8 +11,9 @@ const DRIRC = `<driconf><device><application name="all">
 <option name="mesa_extension_override" value="-GL_ARB_compute_shader"/>
 </application></device></driconf>
 `;
-/** In the guest: on the GPU the compositor stops for good as soon as it has its client, as in a driver that hangs; TERM does not reach it. */
+/** In the guest: on the GPU the compositor stops for good when it has its client, as in a driver that hangs; TERM does not reach it. */
 const FROZEN = `#!/bin/sh
+while [ -e /run/virtualghost/session/asking ]; do sleep 0.1; done
 [ "$VIRTUALGHOST_GRAPHICS" = gpu ] && kill -STOP "$PPID" && sleep 10000
 exec foot --config=/usr/share/virtualghost/foot.ini
 `;

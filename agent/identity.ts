@@ -81,7 +81,8 @@ function setClock(unixMs: number): void {
 /** Its driver was kept out until now: before, the card could do less. */
 function startGpuSession({ gpuFallback, sessionLater }: Identity): void {
 	writeFileSync(GUEST_PATH.gpu, `virgl${gpuFallback ? " software" : ""}\n`);
-	const start = sessionLater ? "" : "; exec systemctl start --no-block virtualghost-session.service";
-	const script = `modprobe virtio_gpu${start}`;
+	// At the same time: the session's unit waits for the card.
+	const start = sessionLater ? "" : "systemctl start --no-block virtualghost-session.service & ";
+	const script = `${start}exec modprobe virtio_gpu`;
 	Bun.spawn(["/bin/sh", "-c", script], { stdio: ["ignore", "inherit", "inherit"] });
 }

@@ -12,8 +12,8 @@ export interface Forward {
 }
 
 const PORT_MAX = 65_535;
-/** Connections at a time that one port takes; more are closed at once. Each costs a channel, and a descriptor on both sides. */
-const CONNECTIONS_MAX = 1024;
+/** Connections at a time that one port takes, which are as many as the agent lets through; more are closed at once. */
+const CONNECTIONS_MAX = 256;
 const FORM = /^(?:(?<host>\[[0-9a-fA-F:.]+\]|[^:[\]]+):)?(?<hostPort>\d+):(?<guestPort>\d+)$/;
 
 /** `[ip:]host:guest`, an IPv6 address in brackets. @throws Fault */

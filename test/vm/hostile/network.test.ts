@@ -23,7 +23,9 @@ beforeAll(async () => {
 	sandbox = new Sandbox();
 	internet = await Internet.open();
 	launcher = internet.launcher(sandbox);
-	expect((await sandbox.run(["prewarm", ...FLAGS], { binary: launcher })).code).toBe(0);
+	for (const flags of [[], COLUMNS["--network none"]]) {
+		expect((await sandbox.run(["prewarm", ...FLAGS, ...flags], { binary: launcher })).code).toBe(0);
+	}
 }, BOOT_TIMEOUT_MS);
 
 afterAll(async () => {
@@ -34,15 +36,17 @@ afterAll(async () => {
 
 /** Starts a machine, gives the guest the probe, and notes which places were reached. */
 async function tryFrom(column: Column): Promise<readonly boolean[]> {
-	// The default is booted; the others are restored, where there is a card.
-	const flags = [...FLAGS, "--name", "hostile", ...COLUMNS[column], ...(column === "default" ? ["--cold"] : [])];
+	// The default is booted. The others are restored, and have the agent's card besides.
+	const isCold = column === "default";
+	const flags = ["-v", ...FLAGS, "--name", "hostile", ...COLUMNS[column], ...(isCold ? ["--cold"] : [])];
 	const started = await sandbox.run(["run", "--detach", ...flags], { binary: launcher });
+	expect(/snapshot: [0-9a-f]{20}/.test(started.stderr)).toBe(!isCold);
 	if (started.code !== 0) throw new Error(started.stderr);
 	try {
 		const vg = (argv: readonly string[], input?: string) =>
 			tool([launcher, ...argv], { env: sandbox.env, ...(input === undefined ? {} : { input }) });
 		const cards = (await vg(["exec", "hostile", "--", "ls", "/sys/class/net"])).stdout;
-		expect(cards).toBe(column === "--network none" ? "lo\n" : "lo\nnet0\n");
+		expect(cards).toBe(`${isCold ? "" : "control0\n"}lo\n${column === "--network none" ? "" : "net0\n"}`);
 		await vg(["exec", "hostile", "--root", "--", "sh", "-c", "cat > /tmp/probe.pl"], PROBE);
 		const reached: boolean[] = [];
 		const before = await internet.counts();

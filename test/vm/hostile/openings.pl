@@ -11,32 +11,11 @@ sub reached { print "$_[0] reached\n" }
 sub show { my ($name, $bytes) = @_; print "$name ", unpack("H*", $bytes), "\n" }
 sub slurp { open(my $f, "<:raw", $_[0]) or return ""; local $/; my $all = <$f>; $all // "" }
 
-# QEMU's fw_cfg (docs/specs/fw_cfg.rst), by its ports: a selector, then bytes one by one.
-sub firmware {
-	my ($port) = @_;
-	my $select = sub { sysseek($port, 0x510, 0); syswrite($port, pack("S<", $_[0])) == 2 or die "fw_cfg: $!" };
-	my $bytes = sub {
-		my $all = "";
-		for (1 .. $_[0]) { sysseek($port, 0x511, 0); sysread($port, my $byte, 1) == 1 or die "fw_cfg: $!"; $all .= $byte }
-		return $all;
-	};
-	$select->(0);
-	die "no fw_cfg" unless $bytes->(4) eq "QEMU";
-	# The kernel's command line, then every file of the directory.
-	$select->(0x14);
-	my $found = do { my $size = unpack("L<", $bytes->(4)); $select->(0x15); $bytes->($size) };
-	$select->(0x19);
-	my @files = map { [unpack("NnnZ56", $bytes->(64))] } 1 .. unpack("N", $bytes->(4));
-	for my $file (@files) {
-		my ($size, $selector, undef, $name) = @$file;
-		$select->($selector);
-		$found .= "\n$name\n" . $bytes->($size);
-	}
-	return $found;
-}
-
-open(my $port, "+<:raw", "/dev/port") or die "/dev/port: $!";
-show("fw_cfg", firmware($port));
+# QEMU's fw_cfg (docs/specs/fw_cfg.rst), every file of it but the kernel, which the port gives a byte at a time.
+system("modprobe qemu_fw_cfg") == 0 or die "no module for fw_cfg";
+my @firmware = grep { slurp("$_/name") !~ m{^etc/boot/kernel} } glob("/sys/firmware/qemu_fw_cfg/by_key/*");
+die "an empty fw_cfg" unless @firmware;
+show("fw_cfg", join "", map { slurp("$_/name") . slurp("$_/raw") } @firmware);
 show("smbios", join "", map { slurp($_) } glob("/sys/firmware/dmi/tables/* /sys/firmware/acpi/tables/* /proc/cmdline"));
 
 for my $disk (glob("/sys/block/vd*")) {
@@ -45,8 +24,6 @@ for my $disk (glob("/sys/block/vd*")) {
 	next unless $serial =~ /^vg-(root|guest|drivers|look)/;
 	system("blockdev --setrw /dev/$name 2>/dev/null");
 	system("dd if=/dev/zero of=/dev/$name bs=4096 count=1 seek=256 oflag=direct conv=notrunc,fsync 2>/dev/null") == 0 and reached("image");
-	# A SCSI command of its own, as SG_IO would send it.
-	reached("image") if sysopen(my $raw, "/dev/$name", 2) && defined ioctl($raw, 0x125d, pack("L", 0)) && defined syswrite($raw, "\0" x 4096);
 }
 
 if (open(my $planted, ">", "/home/ghost/planted")) { print $planted "planted\n"; close $planted; system("sync") }
@@ -109,22 +86,21 @@ my $sshfs = take_over();
 
 reached("read") if read_file("/file") =~ /mine/;
 reached("write") if plant("/file");
-for my $path ("/../outside/secret", "../outside/secret", "/sub/../../outside/secret", "//..//outside/secret", "$beside/secret", "/sub/\0/../../outside/secret") {
+for my $path ("/../outside/secret", "../outside/secret", "/sub/../../outside/secret", "//..//outside/secret", "$beside/secret") {
 	reached("beside") if leads_out($path);
 }
 for my $path ("/absolute", "/relative/secret", "/relative/planted", "/turn/../relative/secret") { reached("link") if leads_out($path) }
 reached("link") if (ask(11, text("/relative")))[0] == 102;
 
-my $made = 0;
 for my $link (["$beside/secret", "/l1"], ["../outside/secret", "/l2"], ["sub/../../outside/secret", "/l3"]) {
-	reached("new link") if done(20, text($link->[0]), text($link->[1])) || leads_out($link->[1]);
+	reached("new link") if done(20, text($link->[0]), text($link->[1])) || read_file($link->[1]) =~ /$secret/;
 }
 # One that is inside where it is made, and would not be a folder further up.
 done(14, text("/sub/deep"), pack("N", 0));
 done(20, text("../../../outside/secret"), text("/sub/deep/l4")) and reached("new link");
 done(20, text("../../file"), text("/sub/deep/l5"));
 done(18, text("/sub/deep/l5"), text("/l5")) and reached("new link");
-done(18, text("/sub/deep"), text("/deep")) and leads_out("/deep/l5") and reached("new link");
+done(18, text("/sub/deep"), text("/deep")) and read_file("/deep/l5") =~ /$secret/ and reached("new link");
 
 # A host that turns a folder into a link and back, and a guest that makes, moves and opens in one breath.
 my $inside = 0;

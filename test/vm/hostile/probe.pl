@@ -5,7 +5,8 @@ use warnings;
 use Socket qw(:all);
 use IO::Select;
 
-my $card = "net0";
+# The card that leads somewhere, and the one that leads to the agent, where a restored machine has it.
+my %gateways = (net0 => "10.0.2.2", control0 => "192.0.2.2");
 
 sub read_line { open my $f, "<", $_[0] or return ""; my $line = <$f>; chomp $line; $line }
 
@@ -85,14 +86,21 @@ sub ipv6 {
 	return pack("NnCC", 0x60000000, length $load, $next, 64) . $from . $to . $load;
 }
 
-# Sends frames that no kernel would send. Whether anybody got them is for the other end to say.
+# Sends frames that no kernel would send, on each card. Whether anybody got them is for the other end to say.
 sub raw {
-	my ($kind, $destination, $port) = @_;
-	my ($mac) = `ip neigh show 10.0.2.2 dev $card 2>/dev/null` =~ /lladdr (\S+)/ or return "no gateway";
+	my @sent = map { raw_on($_, @_) } grep { -e "/sys/class/net/$_" } sort keys %gateways;
+	return join(", ", @sent) || "no card";
+}
+
+sub raw_on {
+	my ($card, $kind, $destination, $port) = @_;
+	my $gateway = $gateways{$card};
+	system("ping -n -c 1 -W 2 $gateway >/dev/null 2>&1") if $card eq "control0";
+	my ($mac) = `ip neigh show $gateway dev $card 2>/dev/null` =~ /lladdr (\S+)/ or return "no gateway";
 	my $ethernet = join "", map { pack "H*", s/://gr } $mac, read_line("/sys/class/net/$card/address");
 	my $is4 = $destination !~ /:/;
-	my ($own) = $is4 ? "10.0.2.15" : `ip -6 addr show dev $card scope global` =~ m{inet6 (\S+)/};
-	my $from = inet_pton($is4 ? AF_INET : AF_INET6, $own // "fd76:6768:6f73::15");
+	my ($own) = `ip addr show dev $card scope global` =~ ($is4 ? qr{inet ([^/]+)} : qr{inet6 ([^/]+)});
+	my $from = inet_pton($is4 ? AF_INET : AF_INET6, $own // ($is4 ? "10.0.2.15" : "fd76:6768:6f73::15"));
 	my $to = inet_pton($is4 ? AF_INET : AF_INET6, $destination);
 	my $syn = syn($from, $to, $port);
 	my $type = $is4 ? 0x0800 : 0x86dd;
@@ -122,16 +130,16 @@ my %probes = (
 	ping => sub { system("ping -n -c 1 -W 3 $_[0] >/dev/null 2>&1") == 0 ? "answered" : "silence" },
 	raw => \&raw,
 );
-my ($waits, @running) = (0);
+my @running;
 # All lines at once: where nobody answers, each takes its own seconds.
 while (my $line = <STDIN>) {
 	chomp $line;
 	my ($probe, @words) = split " ", $line;
-	$waits = 1 if $probe eq "raw";
 	my $child = open(my $output, "-|") // die "no process: $!";
 	if ($child) { push @running, $output }
 	else { print "$line: ", $probes{$probe}->(@words), "\n"; exit }
 }
-print readline($_) for @running;
+my @said = map { readline($_) } @running;
+print @said;
 # For what the frames set off.
-sleep 2 if $waits;
+sleep 2 if grep { /^raw .*\bsent\b/ } @said;

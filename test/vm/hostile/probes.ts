@@ -2,6 +2,8 @@
 import { INTERNET, OTHER_PORT, PLACE, type Place, PORT } from "./internet.ts";
 
 const GATEWAY = "10.0.2.2";
+/** QEMU's own end of the card that leads to the agent, and its name server. */
+const CONTROL = ["192.0.2.1", "192.0.2.2", "192.0.2.3"];
 const GATEWAY6 = "fd76:6768:6f73::2";
 
 /** Every way in which the guest can name a place; a place is reached if one of them arrives. */
@@ -23,14 +25,22 @@ export const PROBES: readonly Probe[] = [
 	{ name: "the internet, the same by IPv6", place: "internet6", lines: raws(["plain"], INTERNET.ipv6) },
 	{ name: "a name, by the host's resolver", place: null, lines: [`dns-udp ${query(1)}`] },
 	{ name: "a zone transfer from the host's resolver", place: null, lines: [`dns-udp ${query(252)}`] },
-	{ name: "TCP to the host's resolver", place: null, lines: ["dns-tcp"] },
+	{ name: "TCP to the host's resolver", place: null, lines: ["dns-tcp", "tcp 192.0.2.3 53"] },
 	{
 		name: "the host's 127.0.0.1",
 		place: "loopback",
 		lines: [
-			...[GATEWAY, "10.0.2.1", "10.0.2.3", "10.0.2.4", "10.0.2.16", "0.0.0.0", "127.0.0.1", "127.0.0.2"].map(
-				(to) => `tcp ${to} ${PORT}`,
-			),
+			...[
+				GATEWAY,
+				"10.0.2.1",
+				"10.0.2.3",
+				"10.0.2.4",
+				"10.0.2.16",
+				"0.0.0.0",
+				"127.0.0.1",
+				"127.0.0.2",
+				...CONTROL,
+			].map((to) => `tcp ${to} ${PORT}`),
 			...["::ffff:127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::1", "::127.0.0.1"].map((to) => `tcp ${to} ${PORT}`),
 			...raws(["plain", "options", "fragments", "spoofed", "tunnel", "vlan"], "127.0.0.1"),
 			...raws(["plain"], "0.0.0.0"),
@@ -41,7 +51,7 @@ export const PROBES: readonly Probe[] = [
 		name: "another port of the host's 127.0.0.1",
 		place: "loopback",
 		port: OTHER_PORT,
-		lines: [`tcp ${GATEWAY} ${OTHER_PORT}`],
+		lines: [GATEWAY, ...CONTROL].map((to) => `tcp ${to} ${OTHER_PORT}`),
 	},
 	{
 		name: "the host's ::1",

@@ -240,7 +240,7 @@ describe("--mount", () => {
 
 /** Random edits in each of the folders, the same for the same seed, then what the guest sees. In one process: to start one takes the guest 10 ms. */
 const EDITS = String.raw`
-use strict; use warnings; use File::Path; use Fcntl;
+use strict; use warnings; use File::Path;
 srand(shift); chdir "/work" or die;
 my @names = ("a", "b", "c", "d", "e e");
 sub there { lstat $_[0] }

@@ -7,6 +7,7 @@ import fc from "fast-check";
 import { linkProblem } from "../../../src/files/share/links.ts";
 import { ShareServer } from "../../../src/files/share/server.ts";
 import { ask, readFile, TYPE } from "./sftp.ts";
+import { takeTurns } from "./trees.ts";
 
 const [OK, , NO_FILE, DENIED, FAILURE] = [0, 1, 2, 3, 4];
 const isRoot = process.getuid?.() === 0;
@@ -269,12 +270,7 @@ describe("writing", () => {
 
 test("a race of links on the host: what is read is always from inside", async () => {
 	// A folder and a link to another take turns under one name while files below it are read.
-	const flipper = Bun.spawn([
-		"sh",
-		"-c",
-		'cd "$0" && mkdir -p real && echo inside >real/secret && while :; do ln -s ../outside turn 2>&-; rm turn; mv real turn; mv turn real; done',
-		share,
-	]);
+	const turns = takeTurns(share);
 	const server = serve(true);
 	const before = picture(join(folder, "outside"));
 	let inside = 0;
@@ -286,8 +282,7 @@ test("a race of links on the host: what is read is always from inside", async ()
 		inside++;
 		await ask(server, TYPE.open, "/turn/planted", 2 | 8, 0);
 	}
-	flipper.kill("SIGKILL");
-	await flipper.exited;
+	await turns[Symbol.asyncDispose]();
 	expect(inside).toBeGreaterThan(0);
 	expect(picture(join(folder, "outside"))).toEqual(before);
 });

@@ -68,3 +68,16 @@ export function randomEdit(root: string, random: (max: number) => number): void 
 		}
 	}
 }
+
+/** A program that lets a folder with `secret` in it and a link to the folder beside take turns as `turn`, for as long as it is used. */
+export function takeTurns(folder: string): AsyncDisposable {
+	const script =
+		'cd "$0" && mkdir -p real && echo inside >real/secret && while :; do ln -s ../outside turn 2>&-; rm turn; mv real turn; mv turn real; done';
+	const child = Bun.spawn(["sh", "-c", script, folder], { stderr: "ignore" });
+	return {
+		[Symbol.asyncDispose]: async () => {
+			child.kill("SIGKILL");
+			await child.exited;
+		},
+	};
+}

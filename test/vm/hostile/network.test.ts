@@ -40,8 +40,8 @@ async function tryFrom(column: Column): Promise<readonly boolean[]> {
 	const isCold = column === "default";
 	const flags = ["-v", ...FLAGS, "--name", "hostile", ...COLUMNS[column], ...(isCold ? ["--cold"] : [])];
 	const started = await sandbox.run(["run", "--detach", ...flags], { binary: launcher });
-	expect(/snapshot: [0-9a-f]{20}/.test(started.stderr)).toBe(!isCold);
 	if (started.code !== 0) throw new Error(started.stderr);
+	expect(/snapshot: [0-9a-f]{20}/.test(started.stderr)).toBe(!isCold);
 	try {
 		const vg = (argv: readonly string[], input?: string) =>
 			tool([launcher, ...argv], { env: sandbox.env, ...(input === undefined ? {} : { input }) });

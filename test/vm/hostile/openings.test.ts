@@ -5,7 +5,8 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { picture } from "../../unit/files/trees.ts";
+import { sha256Of } from "../../../src/vm/assets.ts";
+import { picture, takeTurns } from "../../unit/files/trees.ts";
 import { BOOT_TIMEOUT_MS, Sandbox, tool } from "../harness.ts";
 import { checkTable } from "./table.ts";
 
@@ -76,16 +77,6 @@ function makeFolders(name: string): { shared: string; outside: string } {
 	return { shared, outside };
 }
 
-/** A program of the host's that swaps a folder and a link to the one beside, for as long as it lives. */
-function takeTurns(shared: string): Disposable {
-	const script =
-		'cd "$0" && mkdir real && echo inside >real/secret && while :; do ln -s ../outside turn 2>&-; rm turn; mv real turn; mv turn real; done';
-	const child = Bun.spawn(["sh", "-c", script, shared], { stderr: "ignore" });
-	return { [Symbol.dispose]: () => child.kill("SIGKILL") };
-}
-
-const digest = () => new Bun.CryptoHasher("sha256").update(readFileSync(binary)).digest("hex");
-
 /** What of the host's must not be in what the guest read. */
 function secrets(): string[] {
 	const key = readFileSync(join(sandbox.runtime, "virtualghost/probed/id_ed25519"), "utf8");
@@ -100,14 +91,14 @@ async function attempt(column: Column, extra: readonly string[]): Promise<Set<Ro
 	const flags = COLUMNS[column].map((each: string) => each.replace("SHARED", shared));
 	const hasFolder = flags.some((each) => each.includes(shared));
 	const mounted = column === "--work" ? "/run/virtualghost/work/lower" : "/mnt/shared";
-	const before = [digest(), picture(outside)];
+	const before = { executable: await sha256Of(binary), outside: picture(outside) };
 	const started = await vg(["run", "--detach", ...FLAGS, "--name", "probed", ...flags, ...extra]);
 	expect([started.code, started.stderr]).toEqual([0, expect.any(String)]);
 	const words = secrets();
 	const turns = hasFolder ? takeTurns(shared) : null;
 	const args = hasFolder ? [mounted, outside] : [];
 	const { code, stdout, stderr } = await vg(["exec", "probed", "--root", "--", "perl", "-", ...args], PROBE);
-	turns?.[Symbol.dispose]();
+	await turns?.[Symbol.asyncDispose]();
 	const stopped = await vg(["stop", "probed"]);
 	expect([code, stderr, stopped.code]).toEqual([0, "", 0]);
 	const reached = new Set<Row>();
@@ -122,14 +113,14 @@ async function attempt(column: Column, extra: readonly string[]): Promise<Set<Ro
 		else if (name in ROWS && rest === "reached") reached.add(name as Row);
 		else throw new Error(`openings.pl said ${line}`);
 	}
-	if (digest() !== before[0]) reached.add("executable");
+	if ((await sha256Of(binary)) !== before.executable) reached.add("executable");
 	const isOdd = (path: string) => {
 		const stat = statSync(join(shared, path), { throwIfNoEntry: false });
 		return stat !== undefined && (!(stat.isFile() || stat.isDirectory()) || (stat.mode & 0o6000) !== 0);
 	};
 	if (readdirSync(shared).some(isOdd)) reached.add("device");
 	if (readFileSync(join(shared, "file"), "utf8") !== "mine\n") reached.add("write");
-	expect(picture(outside)).toEqual(before[1] as Record<string, string>);
+	expect(picture(outside)).toEqual(before.outside);
 	const next = await vg(["run", ...FLAGS, ...(column === "--disk" ? flags : []), "--", "cat", "/home/ghost/planted"]);
 	if (next.stdout !== "") reached.add("kept");
 	return reached;
